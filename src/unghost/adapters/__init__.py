@@ -1,0 +1,1 @@
+"""The world: databases, exchanges, the bot's own status."""

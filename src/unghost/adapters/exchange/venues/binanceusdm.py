@@ -1,0 +1,403 @@
+"""Binance USD-M futures. Facts: the exchange's documentation, and what was measured (VENUES).
+
+Positions: one call of v3 `positionRisk`, which lists only symbols with a position or an open order:
+a symbol without a row in a well-formed list is flat. CCXT drops rows whose entry price is 0 though
+their amount is not, so the raw `positionAmt` decides.
+
+Fills: `userTrades` by time in slices of at most 7 days until the first fills are met, then by
+`fromId`. Each page after the first starts *at* the last fill known, not behind it: so a page that
+is wrongly empty is noticed, and the second half of a self-trade, which shares its id, is not lost.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any, Final, Generic, TypeVar
+
+from unghost.adapters.exchange.client import Answer, ReadOnlyClient
+from unghost.adapters.exchange.failures import FailureKind, ReadFailed, malformed
+from unghost.adapters.exchange.findings import Finding, Verdict
+from unghost.adapters.exchange.strict import (
+    MILLISECOND,
+    FillSet,
+    exact,
+    fill_of,
+    rows_of,
+    text,
+    to_ms,
+)
+from unghost.adapters.exchange.venues.reader import (
+    Leg,
+    position_reading,
+    unknown_position,
+)
+from unghost.model import (
+    Fill,
+    FillKind,
+    FillReading,
+    Flatness,
+    Market,
+    PositionReading,
+    PositionSide,
+    Window,
+)
+
+T = TypeVar("T")
+Row = Mapping[str, Any]
+
+POSITIONS: Final = "fapiPrivateV3GetPositionRisk"
+FILLS: Final = "fapiPrivateGetUserTrades"
+ORDERS: Final = "fapiPrivateGetAllOrders"
+ACCOUNT: Final = "fapiPrivateGetAccountConfig"
+BALANCE: Final = "fapiPrivateV3GetBalance"
+KEY_RIGHTS: Final = "sapiGetAccountApiRestrictions"
+
+PARSER: Final = "parse_position_risk"
+"""CCXT's method that reads a row of positions; unlike its `fetch_positions` it drops none."""
+
+PAGE: Final = 1000
+SLICE: Final = timedelta(days=7)
+MAX_PAGES: Final = 500
+"""Half a million fills of one market: what is more is not read, and so is incomplete."""
+ROUND_PAGE: Final = 100
+"""A page of 100, 200 ... rows may be a limit that we were not told of: it is not the last one."""
+
+SIDES: Final[Mapping[str, PositionSide | None]] = {
+    "BOTH": None,
+    "LONG": PositionSide.LONG,
+    "SHORT": PositionSide.SHORT,
+}
+KINDS: Final = (
+    ("autoclose-", FillKind.LIQUIDATION),
+    ("adl_autoclose", FillKind.DELEVERAGE),
+    ("settlement_autoclose-", FillKind.SETTLEMENT),
+)
+"""How the exchange begins the client order ids of orders that it places itself."""
+
+
+class BinanceUsdmReader:
+    """Reads one account; see the module's docstring."""
+
+    endpoints = frozenset({POSITIONS, FILLS, ORDERS, ACCOUNT, BALANCE, KEY_RIGHTS})
+    verbs = frozenset({"GET"})
+    settings: Mapping[str, Any] = MappingProxyType(
+        {
+            # Limits here are per minute: a rolling window lets a short burst through at once.
+            "rateLimiterAlgorithm": "rollingWindow",
+            # An empty table of brackets keeps CCXT from reading the true one: nobody needs it.
+            "options": {"defaultType": "swap", "leverageBrackets": {}},
+        }
+    )
+
+    async def positions(
+        self, client: ReadOnlyClient, markets: Sequence[Market]
+    ) -> Mapping[str, PositionReading]:
+        """One call for all markets. Raises ReadFailed where any row of the answer is malformed."""
+
+        def parse(answer: Answer) -> Mapping[str, PositionReading]:
+            by_symbol = _by_symbol(answer.value)
+            return {
+                market.unified: _reading(client, market, by_symbol[market.native_id], answer)
+                for market in markets
+            }
+
+        return await client.read(POSITIONS, {}, question="Positions", parse=parse)
+
+    async def fills(self, client: ReadOnlyClient, market: Market, window: Window) -> FillReading:
+        """Every fill of the window, or ReadFailed."""
+        walk = _Walk(
+            client=client,
+            market=market,
+            route=FILL_ROUTE,
+            read_row=lambda row: _fill(client, row, market),
+        )
+        await walk.by_id_from_first_row(window)
+        fills = FillSet(client.account)
+        fills.add(walk.read)
+        return FillReading(
+            fills=fills.within(window),
+            complete=True,
+            window=window,
+            as_of=walk.asked_at,
+            pages=walk.pages,
+            detail=f"{len(fills)} fills read, to the end of userTrades, in {walk.pages} calls",
+        )
+
+    async def client_order_ids(
+        self, client: ReadOnlyClient, market: Market, window: Window
+    ) -> Mapping[str, str] | None:
+        """From `allOrders`, for orders made in the window, or ReadFailed."""
+        walk = _Walk(client=client, market=market, route=ORDER_ROUTE, read_row=_order_ids)
+        await walk.by_time(window)
+        found: dict[str, str] = {}
+        for order_id, client_id in walk.read:
+            if found.setdefault(order_id, client_id) != client_id:
+                raise malformed(f"order {order_id} was told with two client ids")
+        return found
+
+    async def check(self, client: ReadOnlyClient) -> tuple[Finding, ...]:
+        """Position mode, the account that the key sees, and what the key may do."""
+        return (
+            await _told(client, ACCOUNT, "position mode", _mode_finding, untold=Verdict.WARN),
+            await _told(client, BALANCE, "account", _account_finding, untold=Verdict.WARN),
+            await _told(client, KEY_RIGHTS, "key rights", _rights_finding, untold=Verdict.OK),
+        )
+
+
+# Positions
+
+
+def _by_symbol(answer: object) -> defaultdict[str, list[Row]]:
+    """The rows by native id. A single bad row casts doubt on all: it may be anyone's."""
+    found: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows_of(answer, "positionRisk"):
+        symbol = text(row.get("symbol"), "the symbol of a position")
+        _leg(row, Decimal(1))
+        found[symbol].append(row)
+    return found
+
+
+def _leg(row: Row, contract_size: Decimal) -> Leg:
+    name = f"a position of {row.get('symbol')}"
+    if row.get("positionSide") not in SIDES:
+        raise malformed(f"{name} has no position side that is known")
+    side = SIDES[row["positionSide"]]
+    quantity = exact(row.get("positionAmt"), f"the amount of {name}") * contract_size
+    if side is PositionSide.LONG and quantity < 0:
+        raise malformed(f"{name} is long and below zero")
+    return Leg(position_side=side, quantity=quantity)
+
+
+def _reading(
+    client: ReadOnlyClient, market: Market, rows: Sequence[Row], answer: Answer
+) -> PositionReading:
+    if not rows:
+        return PositionReading(
+            flatness=Flatness.FLAT,
+            as_of=answer.asked_at,
+            size=Decimal(0),
+            detail=f"no row of {market.native_id} in a well-formed list of all positions; "
+            "v3 positionRisk lists only symbols with a position or an open order",
+        )
+    sides = [row["positionSide"] for row in rows]
+    if len(sides) != len(set(sides)):
+        why = f"positionRisk lists a side of {market.native_id} twice"
+        return unknown_position(answer.asked_at, why)
+    for row in rows:
+        conflict = _conflict(row, client.unified_position(row, market.unified, parser=PARSER))
+        if conflict:
+            return unknown_position(answer.asked_at, f"{market.native_id}: {conflict}")
+    legs = [_leg(row, market.contract_size) for row in rows]
+    return position_reading(legs, answer.asked_at, f"{market.native_id} in positionRisk")
+
+
+def _conflict(row: Row, unified: Row) -> str:
+    """Where raw row and CCXT's reading disagree (FAILURES 4): contracts, or side by notional."""
+    amount = exact(row["positionAmt"], "positionAmt")
+    if exact(unified.get("contracts"), "contracts") != abs(amount):
+        return f"positionAmt is {amount}, CCXT reads {unified.get('contracts')} contracts"
+    expected = None if not amount else "long" if amount > 0 else "short"
+    if row["positionSide"] == "SHORT" and amount:
+        expected = "short"
+    if unified.get("side") != expected and not _lacks_notional(row, amount):
+        return f"positionAmt is {amount}, but the notional is {row.get('notional')}"
+    return ""
+
+
+def _lacks_notional(row: Row, amount: Decimal) -> bool:
+    """A held row whose notional is 0 or untold is no conflict: it is open all the same."""
+    return bool(amount) and exact(row.get("notional") or 0, "notional") == 0
+
+
+# Fills
+
+
+def _fill(client: ReadOnlyClient, row: Row, market: Market) -> Fill:
+    if row.get("positionSide") not in SIDES:
+        raise malformed(f"a fill of {market.native_id} has no position side that is known")
+    told = row.get("clientOrderId")
+    client_order_id = told if isinstance(told, str) and told else None
+    return fill_of(
+        client.unified_fill(row, market.unified),
+        market,
+        position_side=SIDES[row["positionSide"]],
+        kind=_kind(client_order_id),
+        client_order_id=client_order_id,
+    )
+
+
+def _kind(client_order_id: str | None) -> FillKind:
+    begins = client_order_id or ""
+    return next((kind for start, kind in KINDS if begins.startswith(start)), FillKind.TRADE)
+
+
+def _order_ids(row: Row) -> tuple[str, str]:
+    client_id = text(row.get("clientOrderId"), "the client id of an order")
+    return text(row.get("orderId"), "the id of an order"), client_id
+
+
+# Pages
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Route:
+    """An endpoint that tells a history: the noun for people, the row's id and its cursor."""
+
+    endpoint: str
+    noun: str
+    id_field: str
+    cursor: str
+
+
+FILL_ROUTE: Final = _Route(endpoint=FILLS, noun="Fills", id_field="id", cursor="fromId")
+ORDER_ROUTE: Final = _Route(endpoint=ORDERS, noun="Orders", id_field="orderId", cursor="orderId")
+
+
+@dataclass(kw_only=True)
+class _Walk(Generic[T]):
+    """A way through the pages of one route, for one market; what was read is in `read`.
+
+    A row is read inside the attempt that fetched it: one damaged on its way is asked for again.
+    """
+
+    client: ReadOnlyClient
+    market: Market
+    route: _Route
+    read_row: Callable[[Row], T]
+    pages: int = 0
+    read: list[T] = field(default_factory=list)
+    asked_at: datetime = field(init=False)
+    """When the first page was asked for."""
+
+    async def by_id_from_first_row(self, window: Window) -> None:
+        """By time until rows are met, from there by id to the end. Ids must rise with time."""
+        spans = _slices(window)
+        for number, span in enumerate(spans, start=1):
+            ids = await self._page(span)
+            if ids:
+                last = self._last(ids)
+                if _may_be_cut(ids) or number < len(spans):
+                    await self._by_id(last)
+                return
+
+    async def by_time(self, window: Window) -> None:
+        """By time; from the first page that may be cut on, by id to the end."""
+        for span in _slices(window):
+            ids = await self._page(span)
+            if _may_be_cut(ids):
+                await self._by_id(self._last(ids))
+                return
+
+    async def _by_id(self, last: int) -> None:
+        while True:
+            ids = await self._page({self.route.cursor: last}, starts_with=last)
+            newest = self._last(ids)
+            if not _may_be_cut(ids):
+                return
+            if newest == last:
+                raise malformed(f"the pages do not move on from id {last}")
+            last = newest
+
+    async def _page(
+        self, where: Mapping[str, int], *, starts_with: int | None = None
+    ) -> Sequence[object]:
+        """The ids of one more page, whose rows are added to `read`."""
+        if self.pages >= MAX_PAGES:
+            raise malformed(f"there are more than {MAX_PAGES} pages")
+        asked_at, ids, items = await self.client.read(
+            self.route.endpoint,
+            {"symbol": self.market.native_id, "limit": PAGE, **where},
+            question=f"{self.route.noun} of {self.market.unified}",
+            parse=lambda answer: (answer.asked_at, *self._rows(answer, starts_with)),
+        )
+        if not self.pages:
+            self.asked_at = asked_at
+        self.pages += 1
+        self.read += items
+        return ids
+
+    def _rows(
+        self, answer: Answer, starts_with: int | None
+    ) -> tuple[Sequence[object], Sequence[T]]:
+        rows = rows_of(answer.value, self.route.endpoint)
+        if any(row.get("symbol") != self.market.native_id for row in rows):
+            raise malformed(f"a row of another symbol came with those of {self.market.native_id}")
+        ids = [row.get(self.route.id_field) for row in rows]
+        if starts_with is not None and ids[:1] != [starts_with]:
+            raise malformed(f"a page does not go on from id {starts_with}, where one ended")
+        return ids, [self.read_row(row) for row in rows]
+
+    def _last(self, ids: Sequence[object]) -> int:
+        """The last id of a page in order; only there is it a cursor."""
+        numbers = [each for each in ids if isinstance(each, int)]
+        if len(numbers) < len(ids) or any(b < a for a, b in pairwise(numbers)):
+            raise malformed(f"a page of {self.route.endpoint} is not in the order of its ids")
+        return numbers[-1]
+
+
+def _may_be_cut(ids: Sequence[object]) -> bool:
+    """Whether more rows may follow: the page is full, or so round that it may be."""
+    return bool(ids) and (len(ids) >= PAGE or len(ids) % ROUND_PAGE == 0)
+
+
+def _slices(window: Window) -> list[Mapping[str, int]]:
+    """Spans of at most 7 days that cover the window without gaps, as the exchange's parameters."""
+    start, spans = window.start_at, list[Mapping[str, int]]()
+    if start > window.end_at:
+        raise ReadFailed(FailureKind.REFUSED, "the window ends before it begins")
+    while start <= window.end_at:
+        end = min(start + SLICE - MILLISECOND, window.end_at)
+        spans.append({"startTime": to_ms(start), "endTime": to_ms(end)})
+        start = end + MILLISECOND
+    return spans
+
+
+# Examination
+
+
+async def _told(
+    client: ReadOnlyClient,
+    endpoint: str,
+    name: str,
+    judge: Callable[[Answer], Finding],
+    *,
+    untold: Verdict,
+) -> Finding:
+    """A finding from one endpoint; where the exchange does not tell it, that is the finding."""
+    try:
+        return await client.read(endpoint, {}, question=f"The {name}", parse=judge)
+    except ReadFailed as failure:
+        return Finding(name=name, verdict=untold, detail=f"not told: {failure.sentence}")
+
+
+def _mode_finding(answer: Answer) -> Finding:
+    hedged = answer.value["dualSidePosition"]
+    if not isinstance(hedged, bool):
+        raise malformed("the position mode is neither true nor false")
+    detail = "hedge mode: both sides of a symbol count" if hedged else "one-way mode"
+    return Finding(name="position mode", verdict=Verdict.OK, detail=detail)
+
+
+def _account_finding(answer: Answer) -> Finding:
+    aliases = {str(row.get("accountAlias")) for row in rows_of(answer.value, "balance")}
+    detail = "the key sees account " + ", ".join(sorted(aliases)) if aliases else "no balance told"
+    return Finding(name="account", verdict=Verdict.OK, detail=detail)
+
+
+def _rights_finding(answer: Answer) -> Finding:
+    rights = ("enableFutures", "enableSpotAndMarginTrading", "enableWithdrawals")
+    granted = [name for name in rights if answer.value.get(name) is True]
+    if not granted:
+        return Finding(name="key rights", verdict=Verdict.OK, detail="the key may only read")
+    return Finding(
+        name="key rights",
+        verdict=Verdict.WARN,
+        detail=f"the key may do more than read: {', '.join(granted)}",
+        remedy="give unghost a key that may only read",
+    )

@@ -1,0 +1,1 @@
+"""PostgreSQL: the bot's orders table, and the record beside it."""

@@ -1,0 +1,291 @@
+"""The record: batches, audit rows, and what becomes of a run that died.
+
+Every function works in the transaction it is given; who opens and commits it is `ledger.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from math import isfinite
+from typing import Any
+
+from psycopg import Connection, errors
+
+from unghost.adapters.postgres.reading import Session, filled_words, utc_or_none
+from unghost.adapters.postgres.sql_blocks import block, composed
+from unghost.errors import BatchNotFoundError, DatabaseError
+from unghost.model import (
+    AuditEntry,
+    AuditRow,
+    Batch,
+    BatchStatus,
+    Decision,
+    Mode,
+    PauseReading,
+    PauseState,
+    Reason,
+    Settlement,
+)
+
+__all__ = [
+    "batch",
+    "batches",
+    "close_interrupted",
+    "find_audit_rows",
+    "finish_batch",
+    "insert_audit",
+    "pause_state",
+    "require_batch",
+    "settle",
+    "start_batch",
+]
+
+_PAUSE_SOURCE = "trading_profile"
+
+# --- batches -----------------------------------------------------------------------------------
+
+
+def start_batch(
+    conn: Connection[dict[str, Any]],
+    *,
+    profile_id: str,
+    mode: Mode,
+    actor: str,
+    settings: Mapping[str, Any],
+    plan_batch_id: str | None,
+    notes: Sequence[str],
+) -> str:
+    """Insert a running batch and return its id, `20260201T123456Z-<8 hex>`.
+
+    Raises BatchNotFoundError where the plan does not exist.
+    """
+    parameters = {
+        "suffix": f"-{secrets.token_hex(4)}",
+        "profile_id": profile_id,
+        "mode": mode.value,
+        "actor": _clean(actor),
+        "plan_batch_id": plan_batch_id,
+        "settings": _json(settings),
+        "notes": [_clean(note) for note in notes],
+    }
+    try:
+        row = conn.execute(block("books", "start_batch"), parameters).fetchone()
+    except errors.ForeignKeyViolation as missing:
+        raise BatchNotFoundError(f"no such plan: {plan_batch_id}") from missing
+    return str(_one(row, "the batch was not stored")["batch_id"])
+
+
+def finish_batch(
+    conn: Connection[dict[str, Any]],
+    batch_id: str,
+    *,
+    status: BatchStatus,
+    calls: Mapping[str, int],
+    notes: Sequence[str],
+) -> Batch:
+    """Close a batch with counts taken from its audit rows. Raises BatchNotFoundError."""
+    statement = composed("books", "finish_batch", counts=composed("books", "counts"))
+    parameters = {
+        "batch_id": batch_id,
+        "status": status.value,
+        "calls": _json(calls),
+        "notes": [_clean(note) for note in notes],
+    }
+    row = conn.execute(statement, parameters).fetchone()
+    if row is None:
+        raise BatchNotFoundError(f"no such batch: {batch_id}")
+    return _batch(row)
+
+
+def batch(conn: Connection[dict[str, Any]], batch_id: str) -> Batch | None:
+    """One batch, or None."""
+    row = conn.execute(block("books", "batch"), {"batch_id": batch_id}).fetchone()
+    return None if row is None else _batch(row)
+
+
+def require_batch(conn: Connection[dict[str, Any]], batch_id: str) -> Batch:
+    """One batch. Raises BatchNotFoundError, because undoing nothing must not look like success."""
+    found = batch(conn, batch_id)
+    if found is None:
+        raise BatchNotFoundError(f"no such batch: {batch_id}")
+    return found
+
+
+def batches(conn: Connection[dict[str, Any]], profile_id: str, *, limit: int) -> tuple[Batch, ...]:
+    """The latest batches of a profile, newest first."""
+    parameters = {"profile_id": profile_id, "limit": limit}
+    return tuple(map(_batch, conn.execute(block("books", "batches"), parameters).fetchall()))
+
+
+def _batch(row: Mapping[str, Any]) -> Batch:
+    return Batch(
+        **{
+            **row,
+            "mode": Mode(row["mode"]),
+            "status": BatchStatus(row["status"]),
+            "started_at": row["started_at"].astimezone(UTC),
+            "finished_at": utc_or_none(row["finished_at"]),
+            "notes": tuple(row["notes"]),
+        }
+    )
+
+
+# --- audit -------------------------------------------------------------------------------------
+
+
+def insert_audit(
+    conn: Connection[dict[str, Any]], batch_id: str, *, actor: str, entries: Sequence[AuditEntry]
+) -> tuple[int, ...]:
+    """Append audit rows with one statement; ids in the order of `entries`.
+
+    `evidence` becomes JSON with decimals as strings and times as ISO 8601.
+    Raises BatchNotFoundError where the batch does not exist.
+    """
+    if not entries:
+        return ()
+    parameters: dict[str, object] = {"batch_id": batch_id, "actor": _clean(actor)}
+    rows = [_audit_fields(entry) for entry in entries]
+    parameters |= {name: [row[name] for row in rows] for name in rows[0]}
+    try:
+        found = conn.execute(block("books", "write_audit"), parameters).fetchall()
+    except errors.ForeignKeyViolation as missing:
+        raise BatchNotFoundError(f"no such batch: {batch_id}") from missing
+    if len(found) != len(entries):
+        raise DatabaseError(f"{len(found)} of {len(entries)} audit rows were stored")
+    return tuple(sorted(row["audit_id"] for row in found))
+
+
+def _audit_fields(entry: AuditEntry) -> dict[str, object]:
+    candidate = entry.candidate
+    parts = ("price", "fee", "fee_currency", "exchange_order_id", "filled_at")
+    return {
+        "profile_id": entry.key.profile_id,
+        "symbol": entry.key.symbol,
+        "trade_id": entry.key.trade_id,
+        "decision": entry.decision.value,
+        "reason": entry.reason.value,
+        "filled_qty": entry.filled_qty,
+        "open_qty": entry.open_qty,
+        "remainder_qty": entry.remainder_qty,
+        "backfill_order_id": entry.backfill_order_id,
+        "fingerprint": entry.fingerprint,
+        "evidence": _json(entry.evidence),
+        **{name: getattr(candidate, name, None) for name in parts},
+        "exchange_client_order_id": candidate.client_order_id if candidate else None,
+        "attribution": candidate.attribution.value if candidate else None,
+    }
+
+
+def find_audit_rows(
+    conn: Connection[dict[str, Any]], *, limit: int | None, **filters: str | None
+) -> tuple[AuditRow, ...]:
+    """Audit rows that match every filter that is not None, newest first."""
+    parameters = {**filters, "limit": limit}
+    found = conn.execute(block("books", "audit_rows"), parameters).fetchall()
+    return tuple(map(_audit_row, found))
+
+
+def _audit_row(row: Mapping[str, Any]) -> AuditRow:
+    times = {name: utc_or_none(row[name]) for name in ("filled_at", "created_at", "reverted_at")}
+    words = {"decision": Decision(row["decision"]), "reason": Reason(row["reason"])}
+    return AuditRow(**{**row, **times, **words})
+
+
+def settle(conn: Connection[dict[str, Any]], settlements: Sequence[Settlement]) -> int:
+    """Move audit rows away from PENDING_APPLY; returns how many were still pending."""
+    if not settlements:
+        return 0
+    parameters = {
+        "audit_ids": [settlement.audit_id for settlement in settlements],
+        "decisions": [settlement.decision.value for settlement in settlements],
+        "reasons": [settlement.reason.value for settlement in settlements],
+    }
+    return len(conn.execute(block("books", "settle"), parameters).fetchall())
+
+
+def close_interrupted(session: Session, profile_ids: Sequence[str]) -> tuple[int, ...]:
+    """Settle every PENDING_APPLY row by what `orders` holds; audit ids in rising order.
+
+    Written: APPLIED (SKIP_EXISTING where an earlier batch wrote it). Not written: NO_GO
+    interrupted_before_apply. The id taken by other content: NO_GO order_id_conflict.
+    """
+    names = list(profile_ids)
+    settled = session.rows("books", "settle_interrupted", profile_ids=names, filled=filled_words())
+    settled_batches = sorted({row["batch_id"] for row in settled})
+    session.run("books", "close_batches", profile_ids=names, batch_ids=settled_batches)
+    return tuple(sorted(row["audit_id"] for row in settled))
+
+
+# --- pause -------------------------------------------------------------------------------------
+
+
+def pause_state(session: Session, profile_id: str) -> PauseReading:
+    """The profile's own status, share-locked until this transaction ends.
+
+    A profile whose status was never set is RUNNING: it is not paused, and that is certain.
+    """
+    row = session.conn.execute(block("books", "pause_state"), {"profile_id": profile_id}).fetchone()
+    if row is None:
+        now = _one(session.conn.execute(block("books", "now")).fetchone(), "no clock")["now"]
+        detail = "no status was ever set for this profile"
+        return PauseReading(
+            state=PauseState.RUNNING, source=_PAUSE_SOURCE, as_of=now, detail=detail
+        )
+    return PauseReading(
+        state=PauseState(row["status"]),
+        source=_PAUSE_SOURCE,
+        as_of=row["as_of"].astimezone(UTC),
+        since=row["since"].astimezone(UTC),
+        actor=row["actor"],
+        note=row["reason"],
+    )
+
+
+# --- values ------------------------------------------------------------------------------------
+
+
+def _one(row: dict[str, Any] | None, sentence: str) -> dict[str, Any]:
+    if row is None:
+        raise DatabaseError(sentence)
+    return row
+
+
+def _json(value: object) -> str:
+    return json.dumps(_ready(value), allow_nan=False)
+
+
+def _ready(value: object) -> object:
+    """What JSON can hold: numbers that must be exact travel as strings."""
+    if isinstance(value, Enum):
+        return _ready(value.value)
+    if isinstance(value, str):
+        return _clean(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float) and isfinite(value):
+        return value
+    return _ready_container(value)
+
+
+def _ready_container(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _ready(asdict(value))
+    if isinstance(value, Mapping):
+        return {_clean(str(name)): _ready(part) for name, part in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted((_ready(part) for part in value), key=str)
+    if isinstance(value, Collection) and not isinstance(value, (bytes, bytearray)):
+        return [_ready(part) for part in value]
+    return _clean(str(value))
+
+
+def _clean(text: str) -> str:
+    """PostgreSQL stores neither NUL nor half a surrogate pair; both may come from an exchange."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

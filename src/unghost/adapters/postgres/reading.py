@@ -1,0 +1,189 @@
+"""Reads of the bot's `orders`: the same questions inside and outside of a write transaction.
+
+A ledger is other people's table: NaN, Infinity, NULL and years beyond the calendar are answers
+here, never exceptions. Judging them is the business of the stages.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from psycopg import Connection
+
+from unghost.adapters.postgres.schema import LedgerShape
+from unghost.adapters.postgres.sql_blocks import block
+from unghost.adapters.postgres.statements import compose
+from unghost.model import FILLED_STATUSES, LedgerRow, Lifecycle, LifecycleKey
+
+__all__ = ["Reader", "Session", "filled_words", "utc_or_none"]
+
+Trade = tuple[str, str]
+"""(profile_id, trade_id)."""
+
+_LATEST = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """An open transaction, and the shape of the table that it reads."""
+
+    conn: Connection[dict[str, Any]]
+    shape: LedgerShape
+
+    def rows(self, stem: str, name: str, **parameters: object) -> list[dict[str, Any]]:
+        """Run a block that is fitted to the table, and return what it answers."""
+        return self.conn.execute(compose(stem, name, self.shape), parameters).fetchall()
+
+    def run(self, stem: str, name: str, **parameters: object) -> None:
+        """Run a block that is fitted to the table and answers nothing."""
+        self.conn.execute(compose(stem, name, self.shape), parameters)
+
+
+def filled_words() -> list[str]:
+    """The filled statuses as a parameter; they are lower case already."""
+    return list(FILLED_STATUSES)
+
+
+class Reader(ABC):
+    """`ports.LedgerReader` over whatever transaction `_session` opens or holds."""
+
+    @abstractmethod
+    def _session(self) -> AbstractContextManager[Session]:
+        """Yield a transaction to read in."""
+
+    def now(self) -> datetime:
+        """The clock of the database, aware UTC."""
+        with self._session() as session:
+            row = session.conn.execute(block("books", "now")).fetchone()
+        return _utc((row or {})["now"])
+
+    def open_lifecycles(
+        self, profile_ids: Sequence[str], *, symbols: Collection[str] | None = None
+    ) -> tuple[Lifecycle, ...]:
+        """Lifecycles open by section 1 of the checklist, by profile, symbol and trade_id.
+
+        Two statements, whatever their number. A NaN sum counts as open, as it does in the
+        checklist, and comes through as Decimal NaN. Each holds every row of its trade_id.
+        """
+        if not profile_ids or (symbols is not None and not symbols):
+            return ()
+        with self._session() as session:
+            found = _open_sums(session, profile_ids, symbols)
+            rows = _rows_of_trades(session, "rows_of_trades", {_trade_of(sums) for sums in found})
+        return tuple(_lifecycle(sums, rows) for sums in found)
+
+    def account_rows(
+        self,
+        profile_ids: Sequence[str],
+        *,
+        symbols: Collection[str],
+        start_at: datetime,
+        exchange_ids: Collection[str],
+    ) -> tuple[LedgerRow, ...]:
+        """Filled rows in the window or without a time, and any linked by id; by order_id."""
+        with self._session() as session:
+            found = session.rows(
+                "ledger",
+                "account_rows",
+                profile_ids=list(profile_ids),
+                filled=filled_words(),
+                symbols=sorted(symbols),
+                start_at=start_at,
+                exchange_ids=sorted(exchange_ids),
+            )
+        return tuple(sorted(map(_ledger_row, found), key=lambda row: row.order_id))
+
+    def entry_sides(self, keys: Collection[Trade]) -> Mapping[Trade, tuple[LedgerRow, ...]]:
+        """ENTRY rows (case aside) of the given (profile_id, trade_id); a trade may have none."""
+        if not keys:
+            return {}
+        with self._session() as session:
+            rows = _rows_of_trades(session, "entry_rows", set(keys))
+        return {key: tuple(rows[key]) for key in keys}
+
+    def rows_by_order_id(self, order_ids: Collection[str]) -> Mapping[str, LedgerRow]:
+        """The rows that hold these order ids; ids that nobody holds are left out."""
+        if not order_ids:
+            return {}
+        with self._session() as session:
+            found = session.rows("ledger", "rows_by_order_id", order_ids=sorted(order_ids))
+        return {row.order_id: row for row in map(_ledger_row, found)}
+
+
+def _open_sums(
+    session: Session, profile_ids: Sequence[str], symbols: Collection[str] | None
+) -> list[dict[str, Any]]:
+    return session.rows(
+        "ledger",
+        "open_lifecycles",
+        profile_ids=list(profile_ids),
+        symbols=None if symbols is None else sorted(symbols),
+    )
+
+
+def _rows_of_trades(
+    session: Session, name: str, trades: Collection[Trade]
+) -> Mapping[Trade, list[LedgerRow]]:
+    ordered = sorted(trades)
+    found = session.rows(
+        "ledger",
+        name,
+        profile_ids=[profile_id for profile_id, _ in ordered],
+        trade_ids=[trade_id for _, trade_id in ordered],
+    )
+    return _by_trade(map(_ledger_row, found))
+
+
+def _by_trade(rows: Iterable[LedgerRow]) -> Mapping[Trade, list[LedgerRow]]:
+    grouped: dict[Trade, list[LedgerRow]] = defaultdict(list)
+    for row in sorted(rows, key=_oldest_first):
+        grouped[row.profile_id, row.trade_id or ""].append(row)
+    return grouped
+
+
+def _oldest_first(row: LedgerRow) -> tuple[datetime, str]:
+    """Rows without a time come last: nothing may seem to have begun with them."""
+    return (row.at or _LATEST, row.order_id)
+
+
+def _trade_of(sums: Mapping[str, Any]) -> Trade:
+    return sums["profile_id"], sums["trade_id"]
+
+
+def _lifecycle(sums: Mapping[str, Any], rows: Mapping[Trade, list[LedgerRow]]) -> Lifecycle:
+    key = LifecycleKey(
+        profile_id=sums["profile_id"], symbol=sums["symbol"], trade_id=sums["trade_id"]
+    )
+    return Lifecycle(
+        key=key,
+        entry_qty=Decimal(sums["entry_qty"]),
+        exit_qty=Decimal(sums["exit_qty"]),
+        open_qty=Decimal(sums["open_qty"]),
+        rows=tuple(rows.get(_trade_of(sums), ())),
+    )
+
+
+def _ledger_row(found: Mapping[str, Any]) -> LedgerRow:
+    numbers = {name: _decimal(found[name]) for name in ("quantity", "price", "fee")}
+    times = {name: utc_or_none(found[name]) for name in ("filled_at", "created_at", "updated_at")}
+    return LedgerRow(**{**found, **numbers, **times})
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+def utc_or_none(moment: datetime | None) -> datetime | None:
+    """The same moment in UTC; the driver tells times in the zone of its session."""
+    return None if moment is None else _utc(moment)

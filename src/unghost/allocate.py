@@ -1,0 +1,688 @@
+"""Whose exit is it: the closing fills of a leg are given to its open lifecycles. Pure.
+
+Attribution runs over all open lifecycles of the account on the leg, also those that a gate will
+stop, so that nobody is given another's fill. Most certain first (DESIGN section 4):
+
+1. an id links order and lifecycle;
+2. the claimable quantity of the order is the open quantity of exactly one lifecycle, and of no
+   other order;
+3. first in, first out, but only where that cannot go wrong in total.
+
+The tiers are gone through until none gives any more, so that the next run finds nothing new.
+
+What cannot be given out with certainty is not given out, and `doubts` say why.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from unghost import rowfacts
+from unghost.model import (
+    Attribution,
+    AttributionPolicy,
+    Claim,
+    CloseOrder,
+    Evidence,
+    LedgerRow,
+    Lifecycle,
+    LifecycleKey,
+    Money,
+    PositionSide,
+    Rules,
+)
+from unghost.netting import LegNetting, OrderFlow, net, some
+
+ENTRY_SKEW = timedelta(seconds=10)
+"""How much later than a close order's first fill the first ENTRY may be stamped."""
+
+DEFAULT_SCALE = 18
+"""Decimal places kept where the ledger's column sets no limit."""
+
+MAX_SCALE = 36
+"""Decimal places that the arithmetic has room for beside the largest amount."""
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LegAllocation:
+    """One leg with what was given to whom, what is left, and why no more was given."""
+
+    leg: PositionSide
+    orders: tuple[CloseOrder, ...]
+    claims: tuple[Claim, ...]
+    doubts: tuple[str, ...]
+    unexplained: Decimal
+    claims_by_order: Mapping[str, tuple[Claim, ...]]
+    unclaimed: tuple[tuple[str, Decimal], ...]
+    """(exchange order id, quantity in base units) that stays unclaimed, zeros left out."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Allocation:
+    """All legs of one market, and the direction that each lifecycle turned out to have."""
+
+    legs: tuple[LegAllocation, ...]
+    directions: Mapping[LifecycleKey, PositionSide]
+    claims_by_lifecycle: Mapping[LifecycleKey, tuple[Claim, ...]]
+
+    def leg(self, side: PositionSide) -> LegAllocation:
+        """The allocation of one leg."""
+        return next(leg for leg in self.legs if leg.leg is side)
+
+    def claims_of(self, key: LifecycleKey) -> tuple[Claim, ...]:
+        """The claims of one lifecycle, oldest close order first."""
+        return self.claims_by_lifecycle.get(key, ())
+
+
+def dust_threshold(open_qty: Decimal, rules: Rules) -> Decimal:
+    """`MAX(dust_abs_qty, open_qty * dust_rel_pct)` in base units (checklist section 4)."""
+    return max(rules.dust_abs_qty, open_qty * rules.dust_rel_pct)
+
+
+def last_place(scale: int | None) -> Decimal:
+    """One unit of the last decimal place that a column of this scale holds."""
+    return Decimal(1).scaleb(-min(DEFAULT_SCALE if scale is None else scale, MAX_SCALE))
+
+
+def allocate(evidence: Evidence, rules: Rules) -> Allocation:
+    """Give the closing fills of `evidence` to its open lifecycles; base units throughout.
+
+    Whether the fills may be believed at all is a gate, not judged here.
+    """
+    netted = net(evidence, tolerance=rules.dust_abs_qty)
+    directions = _directions(evidence, netted)
+    unsound = [one for one in evidence.lifecycles if not _is_sound(one, directions)]
+    _add_doubts(netted, unsound, directions)
+    foreign = frozenset(name for one in unsound for name in _exit_names(one, evidence))
+    step = _step(evidence, rules)
+    legs = tuple(
+        _allocate_leg(
+            _pool(leg, rules, step=step, foreign=foreign),
+            _seekers(evidence, directions, side, rules),
+            rules,
+        )
+        for side, leg in netted.items()
+    )
+    by_lifecycle: dict[LifecycleKey, list[Claim]] = defaultdict(list)
+    for leg in legs:
+        for claim in leg.claims:
+            by_lifecycle[claim.lifecycle].append(claim)
+    return Allocation(
+        legs=legs,
+        directions=directions,
+        claims_by_lifecycle={key: tuple(claims) for key, claims in by_lifecycle.items()},
+    )
+
+
+def _step(evidence: Evidence, rules: Rules) -> Decimal | None:
+    """The smallest quantity that the ledger can hold, in base units; None where it holds any."""
+    if rules.quantity_scale is None and evidence.ledger_unit == 1:
+        return None
+    return evidence.ledger_unit * last_place(rules.quantity_scale)
+
+
+# --- who may claim -----------------------------------------------------------------------------
+
+
+@dataclass(kw_only=True, slots=True)
+class _Seeker:
+    """An open lifecycle that looks for its exit."""
+
+    lifecycle: Lifecycle
+    first_entry_at: datetime
+    need: Decimal
+    dust: Decimal
+    ids: frozenset[str]
+    entry_ids: frozenset[str]
+    claimed: bool = False
+
+    @property
+    def small(self) -> bool:
+        """All of it is dust: it is closed in any case, so it takes only what nobody else needs."""
+        return self.lifecycle.open_qty <= self.dust
+
+    @property
+    def owed(self) -> Decimal:
+        """What it lacks until its remainder is dust: the least that a serving must give.
+
+        A small one that has claimed nothing yet wants its fill, for the price is the fill's
+        (FAILURES 17).
+        """
+        return self.need if self.small and not self.claimed else self.need - self.dust
+
+    @property
+    def served(self) -> bool:
+        """A lifecycle whose remainder is dust claims no more."""
+        return self.owed <= 0
+
+    @property
+    def order(self) -> tuple[datetime, LifecycleKey]:
+        """First in, first out; ties by key, so that input order is nothing."""
+        return (self.first_entry_at, self.lifecycle.key)
+
+
+def _directions(
+    evidence: Evidence, netted: Mapping[PositionSide, LegNetting]
+) -> dict[LifecycleKey, PositionSide]:
+    """From the ledger; on spot long; else from the fills that its ENTRY rows are linked to."""
+    found: dict[LifecycleKey, PositionSide] = {}
+    for lifecycle in evidence.lifecycles:
+        direction = lifecycle.direction or _fallback_direction(lifecycle, evidence, netted)
+        if direction is not None:
+            found[lifecycle.key] = direction
+    return found
+
+
+def _fallback_direction(
+    lifecycle: Lifecycle, evidence: Evidence, netted: Mapping[PositionSide, LegNetting]
+) -> PositionSide | None:
+    if evidence.market is not None and evidence.market.spot:
+        return PositionSide.LONG
+    if lifecycle.defects:
+        return None
+    names = _entry_names(lifecycle, evidence)
+    linked = {
+        side
+        for side, leg in netted.items()
+        for flow in leg.opening
+        if names & {flow.exchange_order_id, flow.client_order_id}
+    }
+    return linked.pop() if len(linked) == 1 else None
+
+
+def _own_rows(lifecycle: Lifecycle, evidence: Evidence) -> list[LedgerRow]:
+    """`rows` holds other symbols of the trade_id too, and one order id may be on two of them."""
+    names = {lifecycle.key.symbol}
+    if evidence.market is not None:
+        market = evidence.market
+        names |= {market.unified, market.native_id, *market.spellings}
+    return [row for row in lifecycle.rows if row.symbol in names]
+
+
+def _entry_names(lifecycle: Lifecycle, evidence: Evidence) -> frozenset[str]:
+    return frozenset(
+        name
+        for row in _own_rows(lifecycle, evidence)
+        if rowfacts.action_of(row) == rowfacts.ENTRY
+        for name in rowfacts.linked_ids(row)
+    )
+
+
+def _exit_names(lifecycle: Lifecycle, evidence: Evidence) -> frozenset[str]:
+    """Ids by which the bot's own rows, whatever their status, tie a close order to it."""
+    return frozenset(
+        name
+        for row in _own_rows(lifecycle, evidence)
+        if rowfacts.action_of(row) != rowfacts.ENTRY and not rowfacts.is_ours(row)
+        for name in rowfacts.linked_ids(row)
+    )
+
+
+def _add_doubts(
+    netted: Mapping[PositionSide, LegNetting],
+    unsound: Iterable[Lifecycle],
+    directions: Mapping[LifecycleKey, PositionSide],
+) -> None:
+    """A lifecycle that cannot be judged may own any fill of its leg (or of both)."""
+    ordered = sorted(unsound, key=lambda one: one.key)
+    for side, leg in netted.items():
+        names = [
+            f"{one.key.trade_id} of profile {one.key.profile_id}"
+            for one in ordered
+            if directions.get(one.key, side) is side
+        ]
+        if names:
+            leg.doubts.append(
+                f"lifecycles that cannot be judged ({some(names)}), so any fill of this leg may be"
+                " the exit of one of them"
+            )
+
+
+def _is_sound(lifecycle: Lifecycle, directions: Mapping[LifecycleKey, PositionSide]) -> bool:
+    return (
+        not lifecycle.defects
+        and lifecycle.key in directions
+        and lifecycle.first_entry_at is not None
+    )
+
+
+def _seekers(
+    evidence: Evidence,
+    directions: Mapping[LifecycleKey, PositionSide],
+    side: PositionSide,
+    rules: Rules,
+) -> list[_Seeker]:
+    own = (one for one in evidence.lifecycles if directions.get(one.key) is side)
+    seekers = [_seeker(one, evidence, rules) for one in own if _is_sound(one, directions)]
+    return sorted((one for one in seekers if one is not None), key=lambda one: one.order)
+
+
+def _seeker(lifecycle: Lifecycle, evidence: Evidence, rules: Rules) -> _Seeker | None:
+    if lifecycle.first_entry_at is None:
+        return None
+    return _Seeker(
+        lifecycle=lifecycle,
+        first_entry_at=lifecycle.first_entry_at,
+        need=lifecycle.open_qty,
+        dust=dust_threshold(lifecycle.open_qty, rules),
+        ids=_exit_names(lifecycle, evidence),
+        entry_ids=frozenset(
+            row.order_id
+            for row in _own_rows(lifecycle, evidence)
+            if rowfacts.is_counted(row) and row.action == rowfacts.ENTRY
+        ),
+    )
+
+
+# --- giving out --------------------------------------------------------------------------------
+
+
+@dataclass(kw_only=True, slots=True)
+class _Pool:
+    """A leg while its fills are given out. `budget` is what conservation still allows in total.
+
+    Given is what the ledger can hold: whole multiples of `step`, so that what is cut off one claim
+    stays there for the next one, and not for the next run. `foreign` are ids in rows of lifecycles
+    that cannot be judged; `contested` are orders that ids name without telling whose they are.
+    """
+
+    leg: LegNetting
+    budget: Decimal
+    step: Decimal | None
+    left: dict[str, Decimal]
+    foreign: frozenset[str]
+    contested: set[str] = field(default_factory=set)
+    given: dict[tuple[str, LifecycleKey], tuple[Decimal, Attribution]] = field(default_factory=dict)
+
+    def whole(self, quantity: Decimal) -> Decimal:
+        """The quantity, cut to what the ledger can hold."""
+        return quantity if self.step is None else quantity // self.step * self.step
+
+    def offer(self, flow: OrderFlow) -> Decimal:
+        """What of the order can still be given."""
+        return self.whole(min(self.left[flow.exchange_order_id], self.budget))
+
+    def give(self, flow: OrderFlow, seeker: _Seeker, tier: Attribution) -> None:
+        """Give as much of the order as is there, needed and allowed."""
+        quantity = self.whole(min(self.offer(flow), seeker.need))
+        if quantity <= 0:
+            return
+        self.left[flow.exchange_order_id] -= quantity
+        self.budget -= quantity
+        seeker.need -= quantity
+        seeker.claimed = True
+        key = (flow.exchange_order_id, seeker.lifecycle.key)
+        before, _ = self.given.get(key, (ZERO, tier))
+        self.given[key] = (before + quantity, tier)
+
+    def open_orders(self) -> list[OrderFlow]:
+        """Orders with something to give, oldest first."""
+        return [flow for flow in self.leg.closing if self.offer(flow) > 0]
+
+    def free_orders(self) -> list[OrderFlow]:
+        """Those of them that no id keeps back."""
+        return [one for one in self.open_orders() if one.exchange_order_id not in self.contested]
+
+
+def _pool(leg: LegNetting, rules: Rules, *, step: Decimal | None, foreign: frozenset[str]) -> _Pool:
+    return _Pool(
+        leg=leg,
+        budget=leg.claimable(rules.dust_abs_qty),
+        step=step,
+        left={flow.exchange_order_id: flow.rest for flow in leg.closing},
+        foreign=foreign,
+    )
+
+
+def _allocate_leg(pool: _Pool, seekers: Sequence[_Seeker], rules: Rules) -> LegAllocation:
+    doubts = _give_out(pool, seekers, rules)
+    by_order = _claims(pool, rules)
+    leg = pool.leg
+    return LegAllocation(
+        leg=leg.leg,
+        orders=tuple(_close_order(flow) for flow in leg.closing),
+        claims=tuple(claim for claims in by_order.values() for claim in claims),
+        doubts=tuple(doubts),
+        unexplained=leg.unexplained,
+        claims_by_order=by_order,
+        unclaimed=tuple((name, left) for name, left in pool.left.items() if left > 0),
+    )
+
+
+def _give_out(pool: _Pool, seekers: Sequence[_Seeker], rules: Rules) -> list[str]:
+    """Go through the tiers until nothing more is given; return the doubts that stay."""
+    large = [one for one in seekers if not one.small]
+    small = [one for one in seekers if one.small]
+    before = None
+    while pool.budget != before:
+        before = pool.budget
+        _give_by_id(pool, seekers)
+        if not pool.leg.doubts:
+            _give_by_exact_quantity(pool, seekers, rules)
+            _give_first_in_first_out(pool, large, rules)
+    doubts = [*pool.leg.doubts, *_contest(pool), *_shortage(pool, large)]
+    if not doubts:
+        _give_first_in_first_out(pool, small, rules)
+    return doubts
+
+
+def _may_take(flow: OrderFlow, seeker: _Seeker) -> bool:
+    """Whether the lifecycle was open by then."""
+    return seeker.first_entry_at <= flow.first_at + ENTRY_SKEW
+
+
+# by id -----------------------------------------------------------------------------------------
+
+
+def _give_by_id(pool: _Pool, seekers: Sequence[_Seeker]) -> None:
+    """Tier 1. Where one order names several lifecycles they must all be covered by it.
+
+    An order that is named, but not clearly, is nobody else's either.
+    """
+    named: dict[str, list[_Seeker]] = defaultdict(list)
+    for one in seekers:
+        for name in () if one.served else one.ids:
+            named[name].append(one)
+    for flow in pool.open_orders():
+        linked = _linked(flow, named)
+        if _is_contested(pool, flow, linked):
+            pool.contested.add(flow.exchange_order_id)
+            continue
+        pool.contested.discard(flow.exchange_order_id)
+        for one in linked:
+            pool.give(flow, one, Attribution.ID_LINK)
+
+
+def _names(flow: OrderFlow) -> set[str]:
+    return {name for name in (flow.exchange_order_id, flow.client_order_id) if name}
+
+
+def _linked(flow: OrderFlow, named: Mapping[str, Sequence[_Seeker]]) -> list[_Seeker]:
+    """The lifecycles that still need something and that an id ties to the order, oldest first."""
+    linked = {one.order: one for name in _names(flow) for one in named.get(name, ())}
+    return [linked[order] for order in sorted(linked) if not linked[order].served]
+
+
+def _is_contested(pool: _Pool, flow: OrderFlow, linked: Sequence[_Seeker]) -> bool:
+    if _names(flow) & pool.foreign or not all(_may_take(flow, one) for one in linked):
+        return True
+    return len(linked) > 1 and _needed(linked) > pool.left[flow.exchange_order_id]
+
+
+def _contest(pool: _Pool) -> list[str]:
+    names = [one.exchange_order_id for one in pool.open_orders()]
+    contested = [name for name in names if name in pool.contested]
+    if not contested:
+        return []
+    doubt = f"ledger rows name orders ({some(contested)}) without telling whose exit they are"
+    return [doubt]
+
+
+def _needed(seekers: Iterable[_Seeker]) -> Decimal:
+    return sum((one.need for one in seekers), ZERO)
+
+
+# by quantity -----------------------------------------------------------------------------------
+
+
+def _give_by_exact_quantity(pool: _Pool, seekers: Sequence[_Seeker], rules: Rules) -> None:
+    """Tier 2."""
+    if _closings_are_missing(pool, seekers, rules):
+        return
+    for flow, one in _exact_pairs(pool, seekers):
+        if pool.left[flow.exchange_order_id] <= pool.budget:
+            pool.give(flow, one, Attribution.EXACT_QUANTITY)
+
+
+def _closings_are_missing(pool: _Pool, seekers: Sequence[_Seeker], rules: Rules) -> bool:
+    """The window shows these lifecycles opened, the market is flat, yet it shows fewer closings.
+
+    Then fills are missing from the answer, and an order that happens to equal a lifecycle may be
+    the rest of another order: with a fill taken away, more would be closed (invariant 2). A single
+    lifecycle is exempt, because there is nobody else whose exit it could be.
+    """
+    waiting = [one for one in seekers if not one.served and not one.small]
+    proven = sum((one.need for one in waiting if _is_proven(one, pool.leg)), ZERO)
+    return len(waiting) > 1 and proven > pool.budget + rules.dust_abs_qty
+
+
+def _is_proven(seeker: _Seeker, leg: LegNetting) -> bool:
+    """Every ENTRY row is shown as filled by orders of the window."""
+    quantities = {
+        row.order_id: rowfacts.usable_quantity(row) or ZERO for row in seeker.lifecycle.rows
+    }
+    return bool(seeker.entry_ids) and all(
+        leg.proven_entries.get(name, ZERO) >= quantities[name] for name in seeker.entry_ids
+    )
+
+
+def _exact_pairs(pool: _Pool, seekers: Sequence[_Seeker]) -> list[tuple[OrderFlow, _Seeker]]:
+    """Pairs of equal quantity where neither the order nor the lifecycle has a second partner."""
+    orders: dict[Decimal, list[OrderFlow]] = defaultdict(list)
+    for flow in pool.free_orders():
+        orders[pool.left[flow.exchange_order_id]].append(flow)
+    waiting: dict[Decimal, list[_Seeker]] = defaultdict(list)
+    for one in seekers:
+        if not one.served:
+            waiting[one.need].append(one)
+    pairs = (_only_pair(orders.get(need, ()), equals) for need, equals in waiting.items())
+    return [pair for pair in pairs if pair is not None]
+
+
+def _only_pair(
+    orders: Sequence[OrderFlow], seekers: Sequence[_Seeker]
+) -> tuple[OrderFlow, _Seeker] | None:
+    """The one pair among orders and lifecycles of one quantity, if there is just one.
+
+    Lifecycles are in the order of their entry: an order that any may take, the first may take.
+    """
+    taken = [flow for flow in orders if _may_take(flow, seekers[0])]
+    if len(taken) != 1 or (len(seekers) > 1 and _may_take(taken[0], seekers[1])):
+        return None
+    return taken[0], seekers[0]
+
+
+# first in, first out ---------------------------------------------------------------------------
+
+
+def _give_first_in_first_out(pool: _Pool, seekers: Sequence[_Seeker], rules: Rules) -> None:
+    """Tier 3.
+
+    Orders are taken in time. As long as one lifecycle alone is eligible, the order can be nobody
+    else's. Where several are, nothing is given until the orders seen so far cover all of them: then
+    all are closed in full, and only which order serves which is a convention, not a guess in total.
+    """
+    queue = _Queue(pool=pool, later=deque(one for one in seekers if not one.served))
+    for flow in pool.free_orders():
+        queue.admit(flow)
+        if len(queue.waiting) == 1:
+            queue.serve([(flow, queue.waiting[0])])
+        elif rules.attribution is AttributionPolicy.FIFO:
+            queue.serve(queue.shares())
+
+
+@dataclass(kw_only=True, slots=True)
+class _Queue:
+    """Orders held back and lifecycles that wait, both in time, with their totals."""
+
+    pool: _Pool
+    later: deque[_Seeker]
+    held: list[OrderFlow] = field(default_factory=list)
+    waiting: list[_Seeker] = field(default_factory=list)
+    stock: Decimal = ZERO
+    owed: Decimal = ZERO
+
+    def admit(self, flow: OrderFlow) -> None:
+        """Let an order in, and the lifecycles that were open by then."""
+        self.held.append(flow)
+        self.stock += self.pool.left[flow.exchange_order_id]
+        while self.later and _may_take(flow, self.later[0]):
+            self.waiting.append(self.later.popleft())
+            self.owed += self.waiting[-1].owed
+
+    def shares(self) -> list[tuple[OrderFlow, _Seeker]]:
+        """Who takes from which order, in turn, so that all are served; nothing where not all are.
+
+        Who came first may take what is oldest, and what is too old for one is so for all after it:
+        both lists are gone through once.
+        """
+        if min(self.stock, self.pool.budget) < self.owed:
+            return []
+        taking = _Taking(pool=self.pool, held=self.held, budget=self.pool.budget)
+        served = all(taking.serve(one) for one in self.waiting)
+        return taking.shares if served else []
+
+    def serve(self, shares: Sequence[tuple[OrderFlow, _Seeker]]) -> None:
+        """Give, and drop what is used up."""
+        if not shares:
+            return
+        for flow, one in shares:
+            self.pool.give(flow, one, Attribution.FIFO)
+        self.held = [flow for flow in self.held if self.pool.offer(flow) > 0]
+        self.waiting = [one for one in self.waiting if not one.served]
+        self.stock = sum((self.pool.left[flow.exchange_order_id] for flow in self.held), ZERO)
+        self.owed = sum((one.owed for one in self.waiting), ZERO)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Taking:
+    """A trial: it changes nothing but itself."""
+
+    pool: _Pool
+    held: Sequence[OrderFlow]
+    budget: Decimal
+    place: int = 0
+    used: Decimal = ZERO
+    shares: list[tuple[OrderFlow, _Seeker]] = field(default_factory=list)
+
+    def serve(self, seeker: _Seeker) -> bool:
+        """Take until the lifecycle's remainder is dust; whether that came about."""
+        owed, need = seeker.owed, seeker.need
+        while owed > 0 and self.place < len(self.held):
+            taken = self._take(seeker, need)
+            owed -= taken
+            need -= taken
+            if owed > 0:
+                self.place, self.used = self.place + 1, ZERO
+        return owed <= 0
+
+    def _take(self, seeker: _Seeker, need: Decimal) -> Decimal:
+        flow = self.held[self.place]
+        if not _may_take(flow, seeker):
+            return ZERO
+        left = self.pool.left[flow.exchange_order_id] - self.used
+        taken = self.pool.whole(min(left, need, self.budget))
+        if taken > 0:
+            self.shares.append((flow, seeker))
+            self.used += taken
+            self.budget -= taken
+        return taken
+
+
+def _shortage(pool: _Pool, seekers: Sequence[_Seeker]) -> list[str]:
+    """Why something is held back: there are takers, and nothing tells which of them it is."""
+    latest = max((flow.first_at for flow in pool.open_orders()), default=None)
+    if latest is None:
+        return []
+    waiting = {
+        one.lifecycle.key.trade_id
+        for one in seekers
+        if not one.served and one.first_entry_at <= latest + ENTRY_SKEW
+    }
+    if not waiting:
+        return []
+    quantity = f"{pool.budget.normalize():f}"
+    doubt = (
+        f"{quantity} of the leg's closing fills may belong to any of {len(waiting)} lifecycles"
+        f" ({some(sorted(waiting))}), and nothing tells which"
+    )
+    return [doubt]
+
+
+# --- results -----------------------------------------------------------------------------------
+
+
+def _close_order(flow: OrderFlow) -> CloseOrder:
+    return CloseOrder(
+        market=flow.parts[0].fill.market,
+        leg=flow.leg,
+        exchange_order_id=flow.exchange_order_id,
+        client_order_id=flow.client_order_id,
+        filled=flow.filled,
+        accounted=flow.accounted,
+        price=flow.price(),
+        fees=flow.fees(),
+        first_fill_at=flow.first_at,
+        last_fill_at=flow.last_at,
+        fill_ids=tuple(part.fill.fill_id for part in flow.parts),
+        digest=flow.digest(),
+        accounted_by=tuple(sorted(row.order_id for row in flow.accounted_by)),
+    )
+
+
+def _claims(pool: _Pool, rules: Rules) -> dict[str, tuple[Claim, ...]]:
+    place = last_place(rules.fee_scale)
+    by_order: dict[str, list[tuple[LifecycleKey, Decimal, Attribution]]] = defaultdict(list)
+    for (name, key), (quantity, tier) in pool.given.items():
+        by_order[name].append((key, quantity, tier))
+    return {
+        flow.exchange_order_id: tuple(
+            _claims_of_order(flow, sorted(by_order[flow.exchange_order_id]), place)
+        )
+        for flow in pool.leg.closing
+    }
+
+
+def _claims_of_order(
+    flow: OrderFlow, given: Sequence[tuple[LifecycleKey, Decimal, Attribution]], place: Decimal
+) -> Iterator[Claim]:
+    order = _close_order(flow)
+    offset = flow.accounted
+    for key, quantity, tier in given:
+        yield Claim(
+            lifecycle=key,
+            order=order,
+            quantity=quantity,
+            fees=split_fees(
+                order.fees, whole=order.filled, offset=offset, part=quantity, place=place
+            ),
+            attribution=tier,
+        )
+        offset += quantity
+
+
+def split_fees(
+    fees: tuple[Money, ...] | None,
+    *,
+    whole: Decimal,
+    offset: Decimal,
+    part: Decimal,
+    place: Decimal,
+) -> tuple[Money, ...] | None:
+    """The share of `part`, lying after `offset`, in the fees of an order of quantity `whole`.
+
+    Parts that lie side by side sum exactly to the whole, because each is the difference of two
+    rounded running totals; no part is rounded on its own.
+    """
+    if fees is None:
+        return None
+    return tuple(
+        Money(
+            currency=fee.currency,
+            amount=_running(fee.amount, offset + part, whole, place)
+            - _running(fee.amount, offset, whole, place),
+        )
+        for fee in fees
+    )
+
+
+def _running(amount: Decimal, upto: Decimal, whole: Decimal, place: Decimal) -> Decimal:
+    if upto >= whole:
+        return amount
+    return (amount * upto / whole).quantize(place, rounding=ROUND_HALF_EVEN)

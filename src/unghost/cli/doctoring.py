@@ -1,0 +1,158 @@
+"""The command doctor: every requirement with its verdict, and what to do where one is not met."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from unghost.cli.numbers import counted
+from unghost.cli.opened import prepared
+from unghost.cli.options import JsonOption, ProfileOption
+from unghost.cli.output import Output
+from unghost.errors import UnghostError
+from unghost.model import PauseState
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from unghost.adapters.postgres.connection import Database
+    from unghost.settings import Profile, Profiles, Settings
+
+OK: Final = "ok"
+WARN: Final = "warn"
+FAIL: Final = "fail"
+ENVIRONMENT: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """One requirement: how it stands, what was seen, and what a person can do about it."""
+
+    area: str
+    name: str
+    verdict: str
+    detail: str
+    remedy: str = ""
+
+
+def doctor(*, profile: ProfileOption = None, as_json: JsonOption = False) -> int:
+    """Check settings, database, exchange and pause source. Exits with 3 where one fails."""
+    out = Output(as_json=as_json)
+    settings, profiles = prepared(out)
+    checks = tuple(_all_checks(out, settings, profiles, profile))
+    failed = sum(one.verdict == FAIL for one in checks)
+    out.result({"ok": not failed, "checks": checks}, _table(checks))
+    out.say(f"{counted(failed, 'check')} failed." if failed else "Everything needed is in order.")
+    return ENVIRONMENT if failed else 0
+
+
+def _table(checks: Sequence[Check]) -> Table:
+    from unghost.cli import tables
+
+    return tables.table(
+        "Requirements",
+        ("", [one.area for one in checks]),
+        ("check", [one.name for one in checks]),
+        ("verdict", [tables.styled(one.verdict, tables.VERDICT_STYLES) for one in checks]),
+        ("found", [one.detail for one in checks]),
+        ("what to do", [one.remedy for one in checks]),
+    )
+
+
+def _all_checks(
+    out: Output, settings: Settings, profiles: Profiles, name: str | None
+) -> Iterator[Check]:
+    from unghost.assembly import choose_profile
+
+    yield from _settings_checks(settings, profiles)
+    chosen = choose_profile(profiles, name) if name or profiles.exists else None
+    yield from _database_checks(out, settings, profiles.by_name.get(chosen or ""), chosen)
+    if chosen is not None and chosen in profiles.by_name:
+        yield from _exchange_checks(settings, profiles.by_name[chosen])
+
+
+def _settings_checks(settings: Settings, profiles: Profiles) -> Iterator[Check]:
+    flags = f"enabled {settings.enabled}, dry run {settings.dry_run}".lower()
+    yield Check(area="settings", name="environment", verdict=OK, detail=flags)
+    if not settings.require_pause:
+        yield Check(
+            area="settings",
+            name="pause",
+            verdict=WARN,
+            detail="RECON_EXIT_BACKFILL_REQUIRE_PAUSE is false",
+            remedy="unset it, so that nothing is written while the bot trades",
+        )
+    names = ", ".join(profiles.names())
+    yield Check(
+        area="settings",
+        name="profiles",
+        verdict=OK if names else WARN,
+        detail=f"{profiles.path}: {names or 'none'}",
+        remedy="" if names else "write [profiles.NAME] into it: without one no exchange is read",
+    )
+
+
+# --- database and pause ------------------------------------------------------------------------
+
+
+def _database_checks(
+    out: Output, settings: Settings, profile: Profile | None, name: str | None
+) -> Iterator[Check]:
+    from unghost.adapters.postgres.requirements import check_database
+    from unghost.assembly import open_database
+
+    try:
+        with open_database(settings, tell=out.tell) as database:
+            for found in check_database(database):
+                yield Check(
+                    area="database",
+                    name=found.name,
+                    verdict=found.verdict,
+                    detail=found.detail,
+                    remedy=found.remedy,
+                )
+            if name is not None:
+                yield _pause_check(settings, profile, name, database)
+    except UnghostError as error:
+        yield Check(area="database", name="connection", verdict=FAIL, detail=str(error))
+
+
+def _pause_check(
+    settings: Settings, profile: Profile | None, name: str, database: Database
+) -> Check:
+    from unghost.assembly import pause_gate
+
+    try:
+        reading = pause_gate(settings, profile, database).read(name)
+    except UnghostError as error:
+        return Check(area="pause", name="pause source", verdict=FAIL, detail=str(error))
+    known = reading.state is not PauseState.UNKNOWN
+    return Check(
+        area="pause",
+        name="pause source",
+        verdict=OK if known else FAIL,
+        detail=f"{reading.source} says {reading.state}. {reading.detail}".strip(),
+        remedy="" if known else "run `unghost pause`, or correct status_url",
+    )
+
+
+# --- exchange ----------------------------------------------------------------------------------
+
+
+def _exchange_checks(settings: Settings, profile: Profile) -> Iterator[Check]:
+    from unghost.assembly import open_exchange
+
+    try:
+        with closing(open_exchange(settings, profile)) as account:
+            for found in account.check():
+                yield Check(
+                    area="exchange",
+                    name=found.name,
+                    verdict=found.verdict,
+                    detail=found.detail,
+                    remedy=found.remedy,
+                )
+    except UnghostError as error:
+        yield Check(area="exchange", name="connection", verdict=FAIL, detail=str(error))

@@ -1,0 +1,60 @@
+"""What every command opens first: settings, logs, and the desk or the database behind them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unghost.cli.output import Output
+    from unghost.cycle import Desk
+    from unghost.settings import Profiles, Settings
+
+
+def prepared(out: Output) -> tuple[Settings, Profiles]:
+    """Read settings and profiles, set the logs up, and warn of variables that nobody reads."""
+    from unghost.assembly import learn_secrets
+    from unghost.logs import configure_logs
+    from unghost.settings import load_profiles, load_settings, unknown_variables
+
+    settings = load_settings()
+    configure_logs(settings)
+    profiles = load_profiles(settings)
+    learn_secrets(settings, profiles)
+    named = [name for one in profiles.by_name.values() for name in one.secret_variables()]
+    for name, near in unknown_variables(os.environ, also_known=named):
+        hint = f"; did you mean {near}?" if near else "."
+        out.warn(f"{name} is not a setting of unghost and has no effect{hint}")
+    return settings, profiles
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """A desk that is open, and who sits at it."""
+
+    desk: Desk
+    actor: str
+    settings: Settings
+    profiles: Profiles
+
+    @property
+    def profile_id(self) -> str:
+        """The profile that is meant."""
+        return self.desk.profile.profile_id
+
+
+@contextmanager
+def opened_desk(
+    out: Output, profile: str | None, *, needs_exchange: bool = False
+) -> Iterator[Opened]:
+    """Open the desk of the profile that is meant."""
+    from unghost.assembly import open_desk
+    from unghost.logs import bind_logs
+
+    settings, profiles = prepared(out)
+    with open_desk(settings, profile, needs_exchange=needs_exchange, tell=out.tell) as desk:
+        bind_logs(profile_id=desk.profile.profile_id)
+        yield Opened(desk=desk, actor=settings.actor, settings=settings, profiles=profiles)

@@ -1,0 +1,643 @@
+"""Stage 3: what happens to each ghost, from evidence and rules alone.
+
+Pure: no I/O, no clock, no ids made up. The invariants that hold here and in the stages around it,
+by the numbers used in the property tests and in ARCHITECTURE.md:
+
+1. Same evidence and settings, same decisions, in any input order.
+2. Less evidence never means more repair.
+3. Closed by us never exceeds closed by the exchange, plus dust (conservation).
+4. Same lifecycle, same close order: same order_id, always.
+5. Apply, then apply again: nothing new. Apply, then detect: what was applied is closed.
+6. Apply, rollback, reinstate, rollback: only `status`, `updated_at`, `reverted_at` ever differ.
+7. A dry run leaves `orders` untouched; it holds exactly what an apply on the same state writes.
+8. No write while any gate is closed or unknown; audit rows and written rows always agree.
+9. A crash at any statement loses nothing and doubles nothing; the next cycle converges.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal, localcontext
+from itertools import islice
+from typing import Any
+
+from unghost import rowfacts
+from unghost.allocate import Allocation, LegAllocation, allocate, dust_threshold, last_place
+from unghost.gates import Case, first_closed, pass_gates, plain, show_key
+from unghost.ids import DUST_ORDER, backfill_order_id, iso_milliseconds, to_milliseconds
+from unghost.model import (
+    Attribution,
+    AuditRow,
+    Candidate,
+    Claim,
+    CloseOrder,
+    Evidence,
+    GateResult,
+    GateVerdict,
+    LedgerRow,
+    Lifecycle,
+    Money,
+    PauseReading,
+    PositionReading,
+    PositionSide,
+    Reason,
+    Refusal,
+    Rules,
+    Ruling,
+    Skip,
+    is_amount,
+)
+
+PRECISION = 76
+"""Digits of the arithmetic: numeric columns hold more than the 28 that Decimal keeps by default."""
+
+ORDERS_SHOWN = 20
+"""Close orders of a leg kept in the evidence of one lifecycle that did not claim them."""
+
+ZERO = Decimal(0)
+
+
+def decide(
+    evidences: Iterable[Evidence], *, pause: PauseReading, rules: Rules, now: datetime
+) -> tuple[Ruling, ...]:
+    """Rule on every open lifecycle of the profile, in the order of the keys.
+
+    Candidates may still be refused by what exists already (`confront`), by the plan (`pin`) and by
+    the row limit (`limit`), in that order.
+    """
+    with localcontext(prec=PRECISION):
+        rulings = [
+            ruling
+            for evidence in evidences
+            for ruling in _decide_market(evidence, pause=pause, rules=rules, now=now)
+        ]
+    return tuple(sorted(rulings, key=lambda ruling: ruling.lifecycle.key))
+
+
+def _decide_market(
+    evidence: Evidence, *, pause: PauseReading, rules: Rules, now: datetime
+) -> Iterator[Ruling]:
+    allocation = allocate(evidence, rules)
+    for lifecycle in evidence.lifecycles:
+        if lifecycle.key.profile_id != evidence.profile_id:
+            continue
+        case = Case(
+            lifecycle=lifecycle,
+            evidence=evidence,
+            pause=pause,
+            direction=allocation.directions.get(lifecycle.key),
+            rules=rules,
+            now=now,
+        )
+        yield _rule(case, allocation)
+
+
+def _rule(case: Case, allocation: Allocation) -> Ruling:
+    gates = pass_gates(case)
+    closed = first_closed(gates)
+    if closed is not None or case.direction is None:
+        refusals: tuple[Refusal, ...] = (_gate_refusal(case, closed),)
+        candidates: tuple[Candidate, ...] = ()
+    else:
+        claims = allocation.claims_of(case.lifecycle.key)
+        leg = allocation.leg(case.direction)
+        candidates, refusals = _close(case, case.direction, claims, leg)
+        gates = (*gates, _supported(case, claims, refusals), _ids_unique(candidates))
+    return Ruling(
+        lifecycle=case.lifecycle,
+        gates=gates,
+        candidates=candidates,
+        refusals=refusals,
+        evidence=_account(case, gates, allocation),
+    )
+
+
+def _gate_refusal(case: Case, closed: GateResult | None) -> Refusal:
+    if closed is None or closed.reason is None:
+        return _refusal(case, Reason.INVALID_LEDGER_ROW, case.lifecycle.open_qty, "no direction")
+    detail = closed.detail or closed.value
+    return _refusal(case, closed.reason, case.lifecycle.open_qty, detail)
+
+
+def _refusal(case: Case, reason: Reason, quantity: Decimal, detail: str) -> Refusal:
+    """Quantity in base units; the refusal holds units of the ledger."""
+    return Refusal(
+        reason=reason,
+        quantity=quantity / case.evidence.ledger_unit,
+        sentence=f"{show_key(case.lifecycle.key)}: {detail}",
+    )
+
+
+# --- closing one lifecycle ---------------------------------------------------------------------
+
+
+def _close(
+    case: Case, direction: PositionSide, claims: Sequence[Claim], leg: LegAllocation
+) -> tuple[tuple[Candidate, ...], tuple[Refusal, ...]]:
+    """Evidence-covered quantity always; the remainder only as dust (checklist section 4)."""
+    claimed = [(claim, _ledger_quantity(claim.quantity, case)) for claim in claims]
+    claimed = [(claim, quantity) for claim, quantity in claimed if quantity > 0]
+    unit = case.evidence.ledger_unit
+    covered = sum((quantity for _, quantity in claimed), ZERO) * unit
+    remainder = case.lifecycle.open_qty - covered
+    is_dust = ZERO < remainder <= dust_threshold(case.lifecycle.open_qty, case.rules)
+    left = ZERO if is_dust else remainder
+    drafts = [_from_claim(case, direction, claim, qty, left) for claim, qty in claimed]
+    refusals = [_uncovered(case, leg, left)] if left > 0 else []
+    if is_dust:
+        dust = _dust(case, direction, claims, remainder)
+        drafts += dust
+        refusals += [] if dust else [_unwritable(case, remainder)]
+    return tuple(drafts), tuple(refusals)
+
+
+def _ledger_quantity(quantity: Decimal, case: Case) -> Decimal:
+    """Units of the ledger, cut to what its column holds: never more than was proven."""
+    unit, scale = case.evidence.ledger_unit, case.rules.quantity_scale
+    if unit == 1 and scale is None:
+        return quantity
+    return (quantity / unit).quantize(last_place(scale), rounding=ROUND_DOWN).normalize() + ZERO
+
+
+def _uncovered(case: Case, leg: LegAllocation, remainder: Decimal) -> Refusal:
+    threshold = dust_threshold(case.lifecycle.open_qty, case.rules)
+    if leg.doubts and leg.unclaimed:
+        return _refusal(case, Reason.AMBIGUOUS_ATTRIBUTION, remainder, "; ".join(leg.doubts))
+    return _refusal(
+        case,
+        Reason.MISSING_FILL_EVIDENCE,
+        remainder,
+        f"no fill covers {plain(remainder)} of {plain(case.lifecycle.open_qty)},"
+        f" more than the dust threshold of {plain(threshold)}",
+    )
+
+
+def _unwritable(case: Case, remainder: Decimal) -> Refusal:
+    """What is not written is told, however little it is."""
+    return _refusal(
+        case,
+        Reason.INVALID_LEDGER_ROW,
+        remainder,
+        f"a remainder of {plain(remainder)} is dust, but no fill and no ENTRY row gives it a price,"
+        " or the ledger's column cannot hold so little",
+    )
+
+
+def _from_claim(
+    case: Case, direction: PositionSide, claim: Claim, quantity: Decimal, left: Decimal
+) -> Candidate:
+    order = claim.order
+    return _candidate(
+        case,
+        direction,
+        exchange_order_id=order.exchange_order_id,
+        client_order_id=order.client_order_id,
+        quantity=quantity,
+        price=order.price,
+        fees=claim.fees,
+        filled_at=order.last_fill_at,
+        left=left,
+        reason=Reason.FILL_EVIDENCE,
+        attribution=claim.attribution,
+        evidence_digest=order.digest,
+    )
+
+
+def _dust(
+    case: Case, direction: PositionSide, claims: Sequence[Claim], remainder: Decimal
+) -> list[Candidate]:
+    quantity = _ledger_quantity(remainder, case)
+    filled_at = _latest(case.lifecycle, claims)
+    price = _vwap_of_claims(claims) or _vwap_of_entries(case.lifecycle)
+    if quantity <= 0 or filled_at is None or price is None:
+        return []
+    dust = _candidate(
+        case,
+        direction,
+        exchange_order_id=DUST_ORDER,
+        client_order_id=None,
+        quantity=quantity,
+        price=price,
+        fees=(),
+        filled_at=filled_at,
+        left=ZERO,
+        reason=Reason.DUST_REMAINDER,
+        attribution=Attribution.DUST,
+        evidence_digest=",".join(claim.order.digest for claim in claims),
+    )
+    return [dust]
+
+
+def _latest(lifecycle: Lifecycle, claims: Sequence[Claim]) -> datetime | None:
+    """The latest of the lifecycle's filled rows and its claims; never the time of the run."""
+    times = [row.at for row in _counted_rows(lifecycle) if row.at is not None]
+    return max([*times, *(claim.order.last_fill_at for claim in claims)], default=None)
+
+
+def _counted_rows(lifecycle: Lifecycle) -> list[LedgerRow]:
+    key = lifecycle.key
+    return [row for row in lifecycle.rows if rowfacts.is_counted(row) and row.symbol == key.symbol]
+
+
+def _vwap_of_claims(claims: Sequence[Claim]) -> Decimal | None:
+    total = sum((claim.quantity for claim in claims), ZERO)
+    cost = sum((claim.quantity * claim.order.price for claim in claims), ZERO)
+    return cost / total if total else None
+
+
+def _vwap_of_entries(lifecycle: Lifecycle) -> Decimal | None:
+    """A price of 0 is how many a bot says that it did not know it."""
+    priced = [
+        (row.quantity, row.price)
+        for row in _counted_rows(lifecycle)
+        if row.action == rowfacts.ENTRY and row.quantity and row.price and _is_price(row.price)
+    ]
+    total = sum((quantity for quantity, _ in priced), ZERO)
+    cost = sum((quantity * price for quantity, price in priced), ZERO)
+    return cost / total if total else None
+
+
+def _is_price(price: Decimal) -> bool:
+    return is_amount(price) and price > 0
+
+
+def _candidate(
+    case: Case,
+    direction: PositionSide,
+    *,
+    exchange_order_id: str,
+    client_order_id: str | None,
+    quantity: Decimal,
+    price: Decimal,
+    fees: tuple[Money, ...] | None,
+    filled_at: datetime,
+    left: Decimal,
+    reason: Reason,
+    attribution: Attribution,
+    evidence_digest: str,
+) -> Candidate:
+    key, unit = case.lifecycle.key, case.evidence.ledger_unit
+    fee, currency = _single_fee(fees)
+    draft = Candidate(
+        order_id=backfill_order_id(
+            profile_id=key.profile_id,
+            trade_id=key.trade_id,
+            exchange_order_id=exchange_order_id,
+            filled_at=filled_at,
+        ),
+        key=key,
+        exchange_order_id=exchange_order_id,
+        client_order_id=client_order_id,
+        side=direction.closing_side,
+        position_side=direction,
+        quantity=quantity,
+        price=_rounded(price, case.rules.price_scale),
+        fee=fee,
+        fee_currency=currency,
+        fees=fees,
+        filled_at=to_milliseconds(filled_at),
+        open_qty=case.lifecycle.open_qty / unit,
+        remainder_qty=left / unit,
+        reason=reason,
+        attribution=attribution,
+        basis=(),
+        fingerprint="",
+    )
+    basis = _basis(draft, case.lifecycle, evidence_digest)
+    return replace(draft, basis=basis, fingerprint=fingerprint(basis))
+
+
+def _single_fee(fees: tuple[Money, ...] | None) -> tuple[Decimal | None, str | None]:
+    """One currency is booked; several stay apart in the evidence; unknown stays NULL."""
+    if fees is None or len(fees) != 1:
+        return None, None
+    return fees[0].amount, fees[0].currency
+
+
+def _rounded(price: Decimal, scale: int | None) -> Decimal:
+    return price.quantize(last_place(scale), rounding=ROUND_HALF_EVEN).normalize() + ZERO
+
+
+# --- fingerprints ------------------------------------------------------------------------------
+
+
+def _basis(draft: Candidate, lifecycle: Lifecycle, digest: str) -> tuple[tuple[str, str], ...]:
+    """Everything the row rests on, by a name that a person understands when it has moved."""
+    values = [
+        ("symbol", draft.key.symbol),
+        ("side", str(draft.side)),
+        ("quantity", plain(draft.quantity)),
+        ("price", plain(draft.price)),
+        ("fees", _fees_text(draft.fees)),
+        ("filled_at", iso_milliseconds(draft.filled_at)),
+        ("open quantity", plain(draft.open_qty)),
+        ("attribution", str(draft.attribution)),
+        (f"fills of exchange order {draft.exchange_order_id}", digest),
+    ]
+    rows = sorted((f"ledger row {row.order_id}", row.version) for row in lifecycle.rows)
+    return (*values, *rows)
+
+
+def _fees_text(fees: tuple[Money, ...] | None) -> str:
+    if fees is None:
+        return "unknown"
+    return " + ".join(f"{plain(fee.amount)} {fee.currency}" for fee in fees) or "none"
+
+
+def fingerprint(basis: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 over the canonical JSON of the basis."""
+    text = json.dumps([list(pair) for pair in basis], ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# --- the last two gates, for show --------------------------------------------------------------
+
+
+def _supported(case: Case, claims: Sequence[Claim], refusals: Sequence[Refusal]) -> GateResult:
+    covered = sum((claim.quantity for claim in claims), ZERO)
+    refused = refusals[0] if refusals else None
+    return GateResult(
+        name="quantity_supported",
+        verdict=GateVerdict.CLOSED if refused else GateVerdict.OPEN,
+        value=f"{plain(covered)} of {plain(case.lifecycle.open_qty)} covered by fills",
+        source="claims",
+        rule="Each unit closed is proven by a fill, or the remainder is dust.",
+        as_of=case.evidence.fills.as_of,
+        reason=refused.reason if refused else None,
+        detail=refused.sentence if refused else "",
+    )
+
+
+def _ids_unique(candidates: Sequence[Candidate]) -> GateResult:
+    ids = [candidate.order_id for candidate in candidates]
+    unique = len(ids) == len(set(ids))
+    return GateResult(
+        name="order_id_unique",
+        verdict=GateVerdict.OPEN if unique else GateVerdict.CLOSED,
+        value=f"{len(ids)} ids",
+        source="md5(profile_id:trade_id:exchange_order_id:filled_at)",
+        rule="Each row has one deterministic order_id of its own.",
+        reason=None if unique else Reason.ORDER_ID_CONFLICT,
+    )
+
+
+# --- what exists already -----------------------------------------------------------------------
+
+
+def confront(rulings: Sequence[Ruling], existing: Mapping[str, LedgerRow]) -> tuple[Ruling, ...]:
+    """Compare candidates with the rows that hold their ids, and with each other.
+
+    The same row standing is skipped, the same row rolled back is skipped too (reinstate is the way
+    back), other content is a conflict; so are two candidates of the batch with one id.
+    """
+    counts = Counter(one.order_id for ruling in rulings for one in ruling.candidates)
+    return tuple(_confront_one(ruling, existing, counts) for ruling in rulings)
+
+
+def _confront_one(
+    ruling: Ruling, existing: Mapping[str, LedgerRow], counts: Mapping[str, int]
+) -> Ruling:
+    keep: list[Candidate] = []
+    skips: list[Skip] = []
+    refusals: list[Refusal] = []
+    for candidate in ruling.candidates:
+        row = existing.get(candidate.order_id)
+        if counts[candidate.order_id] > 1:
+            refusals.append(_conflict(candidate, "another candidate of this batch has the same id"))
+        elif row is None:
+            keep.append(candidate)
+        elif not is_same_row(row, candidate):
+            refusals.append(_conflict(candidate, "a row with this id and other content exists"))
+        else:
+            skips.append(_skip(candidate, row))
+    return replace(
+        ruling,
+        candidates=tuple(keep),
+        skips=(*ruling.skips, *skips),
+        refusals=(*ruling.refusals, *refusals),
+    )
+
+
+def is_same_row(row: LedgerRow, candidate: Candidate) -> bool:
+    """Whether a row found under the candidate's id is that very backfill, whatever its status."""
+    key = candidate.key
+    return (
+        (row.profile_id, row.symbol, row.trade_id) == (key.profile_id, key.symbol, key.trade_id)
+        and row.action == rowfacts.EXIT
+        and row.quantity == candidate.quantity
+        and row.price == candidate.price
+    )
+
+
+def _conflict(candidate: Candidate, why: str) -> Refusal:
+    return Refusal(
+        reason=Reason.ORDER_ID_CONFLICT,
+        quantity=candidate.quantity,
+        sentence=f"{show_key(candidate.key)}: {why} ({candidate.order_id})",
+        order_id=candidate.order_id,
+    )
+
+
+def _skip(candidate: Candidate, row: LedgerRow) -> Skip:
+    if rowfacts.is_filled(row):
+        reason, words = Reason.BACKFILL_EXISTS, "stands already"
+    else:
+        reason, words = Reason.BACKFILL_ROLLED_BACK, "was rolled back; reinstate brings it back"
+    sentence = f"{show_key(candidate.key)}: {candidate.order_id} {words}"
+    return Skip(candidate=candidate, reason=reason, sentence=sentence)
+
+
+# --- the plan ----------------------------------------------------------------------------------
+
+
+def pin(
+    rulings: Sequence[Ruling], plan: Sequence[AuditRow]
+) -> tuple[tuple[Ruling, ...], tuple[AuditRow, ...]]:
+    """Keep only candidates that the plan held unchanged; return also the planned rows now gone.
+
+    What moved is refused as plan_drift, and the sentence names which row or which fill.
+    """
+    planned = {row.backfill_order_id: row for row in plan if row.backfill_order_id}
+    pinned = tuple(_pin_one(ruling, planned) for ruling in rulings)
+    seen = {one.order_id for ruling in rulings for one in ruling.candidates}
+    seen |= {skip.candidate.order_id for ruling in rulings for skip in ruling.skips}
+    seen |= {one.order_id for ruling in rulings for one in ruling.refusals if one.order_id}
+    gone = tuple(row for order_id, row in planned.items() if order_id not in seen)
+    return pinned, gone
+
+
+def _pin_one(ruling: Ruling, planned: Mapping[str, AuditRow]) -> Ruling:
+    keep = [one for one in ruling.candidates if _drift(one, planned) is None]
+    drifts = [(one, _drift(one, planned)) for one in ruling.candidates]
+    refusals = tuple(
+        Refusal(
+            reason=Reason.PLAN_DRIFT,
+            quantity=one.quantity,
+            sentence=f"{show_key(one.key)}: {moved}",
+            order_id=one.order_id,
+        )
+        for one, moved in drifts
+        if moved is not None
+    )
+    return replace(ruling, candidates=tuple(keep), refusals=(*ruling.refusals, *refusals))
+
+
+def _drift(candidate: Candidate, planned: Mapping[str, AuditRow]) -> str | None:
+    row = planned.get(candidate.order_id)
+    if row is None:
+        return f"{candidate.order_id} is not in the plan"
+    if row.fingerprint == candidate.fingerprint:
+        return None
+    moved = what_moved(_stored_basis(row.evidence), candidate.basis)
+    return f"moved since the plan: {moved}"
+
+
+def _stored_basis(evidence: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(name), str(value)) for name, value in evidence.get("basis", ()))
+
+
+def what_moved(before: Iterable[tuple[str, str]], after: Iterable[tuple[str, str]]) -> str:
+    """Name every part of the basis that differs: values with both sides, rows by their id."""
+    old, new = dict(before), dict(after)
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    return "; ".join(_moved(name, old.get(name), new.get(name)) for name in names) or "nothing"
+
+
+def _moved(name: str, old: str | None, new: str | None) -> str:
+    if old is None:
+        return f"{name} is new"
+    if new is None:
+        return f"{name} is gone"
+    if name.startswith(("ledger row", "fills of")):
+        return f"{name} changed"
+    return f"{name} was {old}, is {new}"
+
+
+# --- the limit ---------------------------------------------------------------------------------
+
+
+def limit(rulings: Sequence[Ruling], rules: Rules) -> tuple[Ruling, ...]:
+    """Refuse the whole batch when it would write more rows than allowed."""
+    total = sum(len(ruling.candidates) for ruling in rulings)
+    if total <= rules.max_rows:
+        return tuple(rulings)
+    why = f"the batch would write {total} rows, RECON_EXIT_BACKFILL_MAX_ROWS is {rules.max_rows}"
+    return tuple(_refuse_all(ruling, Reason.LIMIT_EXCEEDED, why) for ruling in rulings)
+
+
+def _refuse_all(ruling: Ruling, reason: Reason, why: str) -> Ruling:
+    refusals = tuple(
+        Refusal(
+            reason=reason,
+            quantity=one.quantity,
+            sentence=f"{show_key(one.key)}: {why}",
+            order_id=one.order_id,
+        )
+        for one in ruling.candidates
+    )
+    return replace(ruling, candidates=(), refusals=(*ruling.refusals, *refusals))
+
+
+# --- the account of a decision, JSON-ready -----------------------------------------------------
+
+
+def _account(case: Case, gates: Sequence[GateResult], allocation: Allocation) -> dict[str, Any]:
+    evidence = case.evidence
+    return {
+        "as_of": evidence.as_of.isoformat(),
+        "market": evidence.market.unified if evidence.market else None,
+        "ledger_unit": plain(evidence.ledger_unit),
+        "direction": case.direction,
+        "gates": [_gate_account(gate, case.now) for gate in gates],
+        "positions": [
+            _position_account(evidence.position_before),
+            _position_account(evidence.position_after),
+        ],
+        "fills": _fills_account(evidence),
+        **_leg_account(case, allocation),
+    }
+
+
+def _gate_account(gate: GateResult, now: datetime) -> dict[str, Any]:
+    age = None if gate.as_of is None else round((now - gate.as_of).total_seconds(), 3)
+    return {
+        "name": gate.name,
+        "verdict": gate.verdict,
+        "value": gate.value,
+        "source": gate.source,
+        "age_seconds": age,
+        "reason": gate.reason,
+        "rule": gate.rule,
+        "detail": gate.detail,
+    }
+
+
+def _position_account(reading: PositionReading) -> dict[str, Any]:
+    return {
+        "flatness": reading.flatness,
+        "size": None if reading.size is None else plain(reading.size),
+        "as_of": reading.as_of.isoformat(),
+        "detail": reading.detail,
+    }
+
+
+def _fills_account(evidence: Evidence) -> dict[str, Any]:
+    fills = evidence.fills
+    return {
+        "complete": fills.complete,
+        "count": len(fills.fills),
+        "pages": fills.pages,
+        "source": fills.source,
+        "window": [fills.window.start_at.isoformat(), fills.window.end_at.isoformat()],
+        "detail": fills.detail,
+    }
+
+
+def _leg_account(case: Case, allocation: Allocation) -> dict[str, Any]:
+    if case.direction is None:
+        return {"orders": [], "doubts": []}
+    leg = allocation.leg(case.direction)
+    own = [claim.order for claim in allocation.claims_of(case.lifecycle.key)]
+    names = {order.exchange_order_id for order in own}
+    others = (order for order in leg.orders if order.exchange_order_id not in names)
+    listed = [*own, *islice(others, ORDERS_SHOWN)]
+    return {
+        "leg": leg.leg,
+        "doubts": list(leg.doubts),
+        "unexplained": plain(leg.unexplained),
+        "orders": [
+            _order_account(order, leg.claims_by_order.get(order.exchange_order_id, ()))
+            for order in listed
+        ],
+        "orders_not_shown": len(leg.orders) - len(listed),
+    }
+
+
+def _order_account(order: CloseOrder, claims: Sequence[Claim]) -> dict[str, Any]:
+    taken = sum((claim.quantity for claim in claims), ZERO)
+    return {
+        "exchange_order_id": order.exchange_order_id,
+        "client_order_id": order.client_order_id,
+        "filled": plain(order.filled),
+        "price": plain(_rounded(order.price, None)),
+        "accounted": plain(order.accounted),
+        "accounted_by": list(order.accounted_by[:ORDERS_SHOWN]),
+        "first_fill_at": order.first_fill_at.isoformat(),
+        "last_fill_at": order.last_fill_at.isoformat(),
+        "fill_ids": list(order.fill_ids[:ORDERS_SHOWN]),
+        "claims": [
+            {
+                "profile_id": claim.lifecycle.profile_id,
+                "trade_id": claim.lifecycle.trade_id,
+                "quantity": plain(claim.quantity),
+                "attribution": claim.attribution,
+            }
+            for claim in claims
+        ],
+        "unclaimed": plain(order.claimable - taken),
+    }

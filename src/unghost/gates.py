@@ -1,0 +1,258 @@
+"""The allow criteria for one lifecycle, in the order of the checklist's section 2. Pure.
+
+A gate is a function of a `Case`; its docstring is the rule that the console and `explain` show.
+A gate answers OPEN only on proof. The first gate that is not open names the reason of the refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from unghost import rowfacts
+from unghost.model import (
+    Evidence,
+    Flatness,
+    GateResult,
+    GateVerdict,
+    LedgerRow,
+    Lifecycle,
+    LifecycleKey,
+    PauseReading,
+    PauseState,
+    PositionReading,
+    PositionSide,
+    Reason,
+    Rules,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """All that the gates look at for one lifecycle. `now` is the time of the decision."""
+
+    lifecycle: Lifecycle
+    evidence: Evidence
+    pause: PauseReading
+    direction: PositionSide | None
+    rules: Rules
+    now: datetime
+
+
+Gate = Callable[[Case], GateResult]
+
+
+def _result(
+    gate: Gate,
+    verdict: GateVerdict,
+    *,
+    value: str,
+    source: str,
+    reason: Reason | None = None,
+    as_of: datetime | None = None,
+    detail: str = "",
+) -> GateResult:
+    return GateResult(
+        name=gate.__name__,
+        verdict=verdict,
+        value=value,
+        source=source,
+        rule=(gate.__doc__ or "").strip(),
+        as_of=as_of,
+        reason=None if verdict is GateVerdict.OPEN else reason,
+        detail=detail,
+    )
+
+
+def profile_paused(case: Case) -> GateResult:
+    """Trading of the profile is paused, so that no order of the bot can cross the repair."""
+    pause = case.pause
+    if not case.rules.require_pause:
+        return _result(
+            profile_paused,
+            GateVerdict.OPEN,
+            value=pause.state,
+            source="RECON_EXIT_BACKFILL_REQUIRE_PAUSE=false",
+            as_of=pause.as_of,
+            detail="the pause is not required by the settings",
+        )
+    verdict, reason = _PAUSE_VERDICTS[pause.state]
+    return _result(
+        profile_paused,
+        verdict,
+        value=pause.state,
+        source=pause.source,
+        reason=reason,
+        as_of=pause.as_of,
+        detail=pause.detail,
+    )
+
+
+_PAUSE_VERDICTS: dict[PauseState, tuple[GateVerdict, Reason | None]] = {
+    PauseState.PAUSED: (GateVerdict.OPEN, None),
+    PauseState.RUNNING: (GateVerdict.CLOSED, Reason.PROFILE_NOT_PAUSED),
+    PauseState.UNKNOWN: (GateVerdict.UNKNOWN, Reason.PAUSE_STATUS_UNKNOWN),
+}
+
+
+def exchange_flat(case: Case) -> GateResult:
+    """Two readings, before and after the fills, both say that no side of the market is open."""
+    before, after = case.evidence.position_before, case.evidence.position_after
+    worst = max((before, after), key=lambda reading: _DOUBT[reading.flatness])
+    stale = _is_stale(after, case)
+    if worst.flatness is Flatness.OPEN:
+        verdict, reason = GateVerdict.CLOSED, Reason.EXCHANGE_NOT_FLAT
+    elif worst.flatness is Flatness.UNKNOWN or stale:
+        verdict, reason = GateVerdict.UNKNOWN, Reason.EXCHANGE_STATE_UNKNOWN
+    else:
+        verdict, reason = GateVerdict.OPEN, None
+    return _result(
+        exchange_flat,
+        verdict,
+        value=_position_value(worst),
+        source="exchange positions",
+        reason=reason,
+        as_of=after.as_of,
+        detail="the reading is too old" if stale and reason else worst.detail,
+    )
+
+
+_DOUBT = {Flatness.FLAT: 0, Flatness.UNKNOWN: 1, Flatness.OPEN: 2}
+
+
+def _is_stale(reading: PositionReading, case: Case) -> bool:
+    return case.now - reading.as_of > timedelta(seconds=case.rules.reading_max_age_seconds)
+
+
+def _position_value(reading: PositionReading) -> str:
+    if reading.flatness is Flatness.OPEN and reading.size is not None:
+        return f"open {plain(reading.size)}"
+    return str(reading.flatness)
+
+
+def no_pending_row(case: Case) -> GateResult:
+    """No row of the trade_id is still on its way: its fill would close the lifecycle by itself."""
+    pending = [row for row in case.lifecycle.rows if _blocks(row, case.rules)]
+    names = ", ".join(f"{row.order_id} ({row.status})" for row in pending[:5])
+    return _result(
+        no_pending_row,
+        GateVerdict.CLOSED if pending else GateVerdict.OPEN,
+        value=f"{len(pending)} pending",
+        source="ledger",
+        reason=Reason.PENDING_LIFECYCLE_BLOCKER,
+        as_of=case.evidence.as_of,
+        detail=f"pending: {names}" if pending else "",
+    )
+
+
+def _blocks(row: LedgerRow, rules: Rules) -> bool:
+    """A named blocker, or a status that is neither filled nor final."""
+    status = (row.status or "").strip().lower()
+    return status in rules.blocker_statuses or rowfacts.standing(row) is rowfacts.Standing.BLOCKER
+
+
+def quiet_period(case: Case) -> GateResult:
+    """The bot has left the lifecycle alone for a while, so that it is not just being written."""
+    latest = max((at for row in case.lifecycle.rows for at in _touches(row)), default=None)
+    quiet = timedelta(seconds=case.rules.quiet_seconds)
+    recent = latest is not None and case.now - latest < quiet
+    return _result(
+        quiet_period,
+        GateVerdict.CLOSED if recent else GateVerdict.OPEN,
+        value="no time" if latest is None else f"last touched {latest.isoformat()}",
+        source="ledger",
+        reason=Reason.RECENT_ACTIVITY,
+        as_of=case.evidence.as_of,
+        detail=f"touched less than {case.rules.quiet_seconds} s ago" if recent else "",
+    )
+
+
+def _touches(row: LedgerRow) -> list[datetime]:
+    """Times at which the bot touched the row; what we wrote does not disturb the quiet."""
+    if rowfacts.is_ours(row):
+        return []
+    return [at for at in (row.filled_at, row.created_at, row.updated_at) if at is not None]
+
+
+def ledger_rows_valid(case: Case) -> GateResult:
+    """Every row of the lifecycle can be read: a side, a time, a quantity, the counted spelling."""
+    defects = list(case.lifecycle.defects)
+    if not defects and case.direction is None:
+        defects.append("neither a side nor a linked fill tells whether it is long or short")
+    return _result(
+        ledger_rows_valid,
+        GateVerdict.CLOSED if defects else GateVerdict.OPEN,
+        value=f"{len(defects)} defects" if defects else "valid",
+        source="ledger",
+        reason=Reason.INVALID_LEDGER_ROW,
+        as_of=case.evidence.as_of,
+        detail="; ".join(defects),
+    )
+
+
+def fill_evidence_complete(case: Case) -> GateResult:
+    """The fills of the window were read to the end of the exchange's own cursor."""
+    fills = case.evidence.fills
+    window = f"{fills.window.start_at.isoformat()} to {fills.window.end_at.isoformat()}"
+    odd = [fill.fill_id for fill in fills.fills if fill.quantity != 0 and not fill.is_execution]
+    complete = fills.complete and not odd
+    detail = f"fills without a usable quantity or price: {', '.join(odd[:5])}" if odd else ""
+    return _result(
+        fill_evidence_complete,
+        GateVerdict.OPEN if complete else GateVerdict.UNKNOWN,
+        value=f"{len(fills.fills)} fills in {fills.pages} pages",
+        source=fills.source,
+        reason=Reason.FILL_EVIDENCE_INCOMPLETE,
+        as_of=fills.as_of,
+        detail=detail or fills.detail or window,
+    )
+
+
+GATES: tuple[Gate, ...] = (
+    profile_paused,
+    exchange_flat,
+    no_pending_row,
+    quiet_period,
+    ledger_rows_valid,
+    fill_evidence_complete,
+)
+"""In the order of the checklist; whether fills support the quantity is decided per candidate."""
+
+
+def pass_gates(case: Case) -> tuple[GateResult, ...]:
+    """The result of every gate; none is skipped, so that a person sees all of them at once."""
+    return tuple(gate(case) for gate in GATES)
+
+
+def first_closed(results: tuple[GateResult, ...]) -> GateResult | None:
+    """The first gate that is not open."""
+    return next((one for one in results if one.verdict is not GateVerdict.OPEN), None)
+
+
+def pause_doubt(reading: PauseReading, rules: Rules) -> Reason | None:
+    """Why the pause does not permit a write, or None."""
+    if not rules.require_pause or reading.state is PauseState.PAUSED:
+        return None
+    if reading.state is PauseState.RUNNING:
+        return Reason.PROFILE_NOT_PAUSED
+    return Reason.PAUSE_STATUS_UNKNOWN
+
+
+def flat_doubt(reading: PositionReading | None, rules: Rules, now: datetime) -> Reason | None:
+    """Why the position does not permit a write, or None."""
+    limit = timedelta(seconds=rules.reading_max_age_seconds)
+    if reading is None or reading.flatness is Flatness.UNKNOWN or now - reading.as_of > limit:
+        return Reason.EXCHANGE_STATE_UNKNOWN
+    return Reason.EXCHANGE_NOT_FLAT if reading.flatness is Flatness.OPEN else None
+
+
+def plain(quantity: Decimal) -> str:
+    """A quantity without exponent and without trailing zeros."""
+    return f"{quantity.normalize():f}" if quantity.is_finite() else str(quantity)
+
+
+def show_key(key: LifecycleKey) -> str:
+    """A lifecycle in a sentence."""
+    return f"{key.trade_id} ({key.symbol}, profile {key.profile_id})"

@@ -1,0 +1,73 @@
+"""The deterministic name of a backfill row (DESIGN section 5, checklist section 3).
+
+Nothing here knows the time of the run: two runs a day apart give the same name to the same close.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+
+BACKFILL_PREFIX = "BFILL-"
+DUST_ORDER = "DUST"
+"""Stands for the exchange order in the id of a dust row, which no exchange order covers."""
+
+__all__ = [
+    "BACKFILL_PREFIX",
+    "DUST_ORDER",
+    "backfill_order_id",
+    "is_backfill_id",
+    "is_dust_row",
+    "iso_milliseconds",
+    "to_milliseconds",
+]
+
+
+def to_milliseconds(moment: datetime) -> datetime:
+    """Return an aware `moment` in UTC, cut (not rounded) to whole milliseconds.
+
+    Raises ValueError for a naive time: a naive time has put windows into the future before
+    (FAILURES 12).
+    """
+    if moment.tzinfo is None:
+        message = f"naive time {moment.isoformat()}: times are aware UTC"
+        raise ValueError(message)
+    utc = moment.astimezone(UTC)
+    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
+
+
+def iso_milliseconds(moment: datetime) -> str:
+    """Return ISO 8601 in UTC with exactly three decimals: `2026-02-01T12:34:56.789Z`."""
+    return to_milliseconds(moment).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def backfill_order_id(
+    *, profile_id: str, trade_id: str, exchange_order_id: str, filled_at: datetime
+) -> str:
+    """Return `BFILL-<md5(profile_id:trade_id:exchange_order_id:filled_at)>`."""
+    text = f"{profile_id}:{trade_id}:{exchange_order_id}:{iso_milliseconds(filled_at)}"
+    digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    return f"{BACKFILL_PREFIX}{digest}"
+
+
+def is_backfill_id(order_id: str) -> bool:
+    """Tell whether a ledger row is one of ours."""
+    return order_id.startswith(BACKFILL_PREFIX)
+
+
+def is_dust_row(
+    *, order_id: str, profile_id: str, trade_id: str | None, filled_at: datetime | None
+) -> bool:
+    """Tell a dust row of ours from its id alone, so that a lost audit row changes nothing.
+
+    A dust row stands for no fill, so it must never be netted against one.
+    """
+    if trade_id is None or filled_at is None or not is_backfill_id(order_id):
+        return False
+    expected = backfill_order_id(
+        profile_id=profile_id,
+        trade_id=trade_id,
+        exchange_order_id=DUST_ORDER,
+        filled_at=filled_at,
+    )
+    return order_id == expected

@@ -1,0 +1,313 @@
+"""What the stages need of the world, as Protocols. Adapters implement these; stages see only them.
+
+Every method may raise `DatabaseError` (ledger) where the database fails. The exchange never raises
+for a failed question: its readings carry UNKNOWN or `complete=False` with a sentence instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from unghost.model import (
+    AuditEntry,
+    AuditRow,
+    Batch,
+    BatchStatus,
+    CallLog,
+    Candidate,
+    Decision,
+    Event,
+    FillReading,
+    InsertOutcome,
+    LedgerRow,
+    Lifecycle,
+    LifecycleKey,
+    Market,
+    Mode,
+    OverClosed,
+    PauseReading,
+    PositionReading,
+    Settlement,
+    StatusChange,
+    Window,
+)
+
+MISMATCH_EVENT = "EXCHANGE_STATE_MISMATCH"
+
+
+class LedgerReader(Protocol):
+    """Reads of `orders`; the same inside and outside of the write transaction.
+
+    Constant numbers of statements whatever the number of lifecycles.
+    """
+
+    def now(self) -> datetime:
+        """The clock of the database, aware UTC."""
+        ...
+
+    def open_lifecycles(
+        self, profile_ids: Sequence[str], *, symbols: Collection[str] | None = None
+    ) -> tuple[Lifecycle, ...]:
+        """Lifecycles open by the checklist's section 1 SQL, with all rows of their trade_id.
+
+        `direction`, `first_entry_at` and `defects` are left for the detect stage to judge.
+        """
+        ...
+
+    def account_rows(
+        self,
+        profile_ids: Sequence[str],
+        *,
+        symbols: Collection[str],
+        start_at: datetime,
+        exchange_ids: Collection[str],
+    ) -> tuple[LedgerRow, ...]:
+        """Filled rows (status compared without case) of the profiles, NULL trade_id too.
+
+        Rows of `symbols` whose time (filled_at, else created_at) is not before `start_at` or is
+        absent; and rows of any symbol whose order_id, exchange_order_id or client_order_id is in
+        `exchange_ids`. Ordered by order_id.
+        """
+        ...
+
+    def entry_sides(
+        self, keys: Collection[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], tuple[LedgerRow, ...]]:
+        """ENTRY rows of the given (profile_id, trade_id), for the direction of their EXIT rows."""
+        ...
+
+    def rows_by_order_id(self, order_ids: Collection[str]) -> Mapping[str, LedgerRow]:
+        """The rows that hold these order ids, whatever their profile or status."""
+        ...
+
+
+class WriteTransaction(LedgerReader, Protocol):
+    """One open transaction that holds the account's write lock; commits when its block ends."""
+
+    def pause_state(self, profile_id: str) -> PauseReading:
+        """The profile's own status, locked so that a `resume` waits for this commit."""
+        ...
+
+    def insert_backfills(self, candidates: Sequence[Candidate]) -> Mapping[str, InsertOutcome]:
+        """`INSERT ... ON CONFLICT (order_id) DO NOTHING`, read back and compared: by order_id.
+
+        Raises DatabaseError naming the constraint when another unique index is hit.
+        """
+        ...
+
+    def settle(self, settlements: Sequence[Settlement]) -> int:
+        """Move audit rows from PENDING_APPLY to their decision; returns how many were moved."""
+        ...
+
+    def reinstate(
+        self, batch_id: str, *, trade_id: str | None = None, actor: str | None = None
+    ) -> tuple[StatusChange, ...]:
+        """Fill the canceled rows of a batch again: status, `updated_at`, `reverted_at`, no more.
+
+        Check pause and flatness first: it is a write like any other. Raises BatchNotFoundError,
+        and RefusedError naming the lifecycles that would be closed by more than was opened.
+        """
+        ...
+
+
+class Ledger(LedgerReader, Protocol):
+    """The books: `orders` (the bot's) and the tables of the record (ours)."""
+
+    # batches and audit -------------------------------------------------------------------------
+
+    def start_batch(
+        self,
+        *,
+        profile_id: str,
+        mode: Mode,
+        actor: str,
+        settings: Mapping[str, Any],
+        plan_batch_id: str | None,
+        notes: Sequence[str] = (),
+    ) -> str:
+        """Insert a running batch, return its id."""
+        ...
+
+    def finish_batch(
+        self,
+        batch_id: str,
+        *,
+        status: BatchStatus,
+        calls: Mapping[str, int],
+        notes: Sequence[str] = (),
+    ) -> Batch:
+        """Close a batch; its counts are taken from the audit rows."""
+        ...
+
+    def batch(self, batch_id: str) -> Batch | None:
+        """One batch, or None."""
+        ...
+
+    def batches(self, profile_id: str, *, limit: int = 50) -> tuple[Batch, ...]:
+        """The latest batches of a profile, newest first."""
+        ...
+
+    def write_audit(
+        self, batch_id: str, *, actor: str, entries: Sequence[AuditEntry]
+    ) -> tuple[int, ...]:
+        """Append audit rows in one committed transaction; ids in the order given."""
+        ...
+
+    def audit_rows(
+        self,
+        *,
+        batch_id: str | None = None,
+        profile_id: str | None = None,
+        symbol: str | None = None,
+        trade_id: str | None = None,
+        decision: Decision | None = None,
+        limit: int | None = None,
+    ) -> tuple[AuditRow, ...]:
+        """Audit rows, newest first."""
+        ...
+
+    def close_interrupted(self, profile_ids: Sequence[str]) -> tuple[int, ...]:
+        """Settle every PENDING_APPLY row that a dead run left, by what `orders` holds.
+
+        A row that was written becomes APPLIED, one that was not NO_GO interrupted_before_apply;
+        batches still `running` in apply mode become `interrupted`. Call only inside `applying()`.
+        """
+        ...
+
+    # writing -----------------------------------------------------------------------------------
+
+    def applying(self, account: str, *, wait_seconds: float = 30) -> AbstractContextManager[None]:
+        """Be the only apply of the account while the block runs.
+
+        Held by an open transaction (it works behind a transaction pooler, and a killed process
+        frees it). Raises RefusedError when another apply does not finish within `wait_seconds`.
+        """
+        ...
+
+    def writing(self, account: str) -> AbstractContextManager[WriteTransaction]:
+        """One write transaction. An exception in the block rolls all of it back.
+
+        Where the answer to COMMIT is lost, raises DatabaseError: the caller reads back by batch.
+        """
+        ...
+
+    # undo --------------------------------------------------------------------------------------
+
+    def rollback_preview(
+        self, batch_id: str, *, trade_id: str | None = None, order_id: str | None = None
+    ) -> tuple[StatusChange, ...]:
+        """Rows that the checklist's section 9 would cancel now (already canceled ones left out)."""
+        ...
+
+    def rollback(
+        self,
+        batch_id: str,
+        *,
+        actor: str,
+        trade_id: str | None = None,
+        order_id: str | None = None,
+    ) -> tuple[StatusChange, ...]:
+        """Do it: `status`, `updated_at`, `reverted_at` and nothing else, in one transaction."""
+        ...
+
+    def reinstate_preview(
+        self, batch_id: str, *, trade_id: str | None = None
+    ) -> tuple[StatusChange, ...]:
+        """Rows of the batch that are canceled now and would be filled again."""
+        ...
+
+    # validation --------------------------------------------------------------------------------
+
+    def ghosts_left(self, profile_id: str) -> tuple[tuple[LifecycleKey, Decimal, Decimal], ...]:
+        """Section 8: (key, entry_qty, exit_qty) of lifecycles open by more than 0.000001."""
+        ...
+
+    def decision_counts(self, profile_id: str) -> Mapping[str, int]:
+        """Section 8: audit rows by decision."""
+        ...
+
+    def over_closed(self, profile_id: str) -> tuple[OverClosed, ...]:
+        """Lifecycles with more EXIT than ENTRY (a real EXIT that came later: FAILURES 16)."""
+        ...
+
+    def audit_writable(self) -> bool:
+        """Whether an audit row can be written now (tried and taken back)."""
+        ...
+
+
+class Exchange(Protocol):
+    """Reads of one exchange account. There is no method that could place an order."""
+
+    def resolve(self, symbols: Collection[str]) -> Mapping[str, Market | None]:
+        """The market behind each spelling, None where it does not resolve or cannot be read."""
+        ...
+
+    def positions(self, markets: Collection[Market]) -> Mapping[str, PositionReading]:
+        """One reading per market, by unified symbol; the least possible number of calls."""
+        ...
+
+    def fills(self, windows: Mapping[Market, Window]) -> Mapping[str, FillReading]:
+        """The account's fills of each market over its window, by unified symbol."""
+        ...
+
+    def client_order_ids(self, windows: Mapping[Market, Window]) -> Mapping[str, Mapping[str, str]]:
+        """By unified symbol: exchange order id -> client order id, where an own call tells it.
+
+        A market that could not be read to the end is left out.
+        """
+        ...
+
+    def calls(self) -> CallLog:
+        """Calls made so far."""
+        ...
+
+    def close(self) -> None:
+        """Close connections; safe to call twice."""
+        ...
+
+
+class PauseGate(Protocol):
+    """Where a profile's trading status comes from."""
+
+    def read(self, profile_id: str) -> PauseReading:
+        """The status now; UNKNOWN instead of an exception where the source does not answer."""
+        ...
+
+
+class EventSink(Protocol):
+    """Where events go."""
+
+    def emit_throttled(self, events: Sequence[Event], *, throttle_ms: int) -> tuple[Event, ...]:
+        """Store at most one event per (type, profile, symbol) in the span; return those stored.
+
+        The throttle is shared by all processes.
+        """
+        ...
+
+    def emit(self, event: Event) -> None:
+        """Store one event unconditionally."""
+        ...
+
+    def count(self, profile_id: str, event_type: str) -> int:
+        """How many events of the type were stored for the profile."""
+        ...
+
+
+class Progress(Protocol):
+    """Tells a person how far a long stage is."""
+
+    def step(self, stage: str, done: int, total: int | None, detail: str = "") -> None:
+        """Called often; must be cheap and never raise."""
+        ...
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def __call__(self) -> datetime:
+        """Now, aware UTC."""
+        ...

@@ -1,0 +1,115 @@
+"""What one ledger row says: its direction, its standing, its quantity. Pure; words as found.
+
+The bot's spellings are many; the checklist's SQL counts only some of them. Everything that reads a
+row's text goes through here, so that two stages can never understand the same row differently.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+from unghost.ids import is_backfill_id, is_dust_row
+from unghost.model import (
+    FILLED_STATUSES,
+    FINAL_STATUSES,
+    LedgerRow,
+    PositionSide,
+    Side,
+    is_amount,
+)
+
+ENTRY = "ENTRY"
+EXIT = "EXIT"
+
+_DIRECTION_WORDS = {"long": PositionSide.LONG, "short": PositionSide.SHORT}
+_SIDE_WORDS = {"buy": Side.BUY, "sell": Side.SELL}
+
+
+class Standing(StrEnum):
+    """What a status means for the lifecycle."""
+
+    FILLED = "filled"
+    FINAL = "final"
+    BLOCKER = "blocker"
+
+
+def standing(row: LedgerRow) -> Standing:
+    """Judge a status without case; what is neither filled nor final blocks (DESIGN section 4)."""
+    status = (row.status or "").strip().lower()
+    if status in FILLED_STATUSES:
+        return Standing.FILLED
+    return Standing.FINAL if status in FINAL_STATUSES else Standing.BLOCKER
+
+
+def is_filled(row: LedgerRow) -> bool:
+    """Whether the row stands for something executed, in any spelling of the case."""
+    return standing(row) is Standing.FILLED
+
+
+def is_counted(row: LedgerRow) -> bool:
+    """Whether the checklist's SQL counts the row: it compares the status exactly."""
+    return row.status in FILLED_STATUSES
+
+
+def action_of(row: LedgerRow) -> str:
+    """The action without case and blanks; the exact spelling is judged by the detect stage."""
+    return (row.action or "").strip().upper()
+
+
+def is_ours(row: LedgerRow) -> bool:
+    """Whether we inserted the row."""
+    return is_backfill_id(row.order_id)
+
+
+def is_dust(row: LedgerRow) -> bool:
+    """Whether the row is a dust row of ours, which stands for no fill."""
+    return is_dust_row(
+        order_id=row.order_id,
+        profile_id=row.profile_id,
+        trade_id=row.trade_id,
+        filled_at=row.filled_at,
+    )
+
+
+def usable_quantity(row: LedgerRow) -> Decimal | None:
+    """The quantity if it is a finite number of sane size not below zero, else None."""
+    quantity = row.quantity
+    if quantity is None or not is_amount(quantity) or quantity < 0:
+        return None
+    return quantity
+
+
+def stated_directions(row: LedgerRow) -> frozenset[PositionSide]:
+    """Every direction that `position_side` and `side` of the row speak for: none, one, or both.
+
+    Both means that the row contradicts itself. Words long and short in `side` name the position,
+    buy and sell name the order, which an EXIT row turns round.
+    """
+    found: set[PositionSide] = set()
+    for text in (row.position_side, row.side):
+        word = (text or "").strip().lower()
+        if word in _DIRECTION_WORDS:
+            found.add(_DIRECTION_WORDS[word])
+    side = _SIDE_WORDS.get((row.side or "").strip().lower())
+    if side is not None:
+        found.add(_direction_of_side(side, action_of(row)))
+    return frozenset(found)
+
+
+def _direction_of_side(side: Side, action: str) -> PositionSide:
+    opens = action != EXIT
+    is_long = (side is Side.BUY) == opens
+    return PositionSide.LONG if is_long else PositionSide.SHORT
+
+
+def stated_direction(row: LedgerRow) -> PositionSide | None:
+    """The one direction the row speaks for, else None."""
+    directions = stated_directions(row)
+    return next(iter(directions)) if len(directions) == 1 else None
+
+
+def linked_ids(row: LedgerRow) -> tuple[str, ...]:
+    """The ids by which the row may name an exchange order, the surest first."""
+    ids = (row.exchange_order_id, row.order_id, row.client_order_id)
+    return tuple(dict.fromkeys(identity for identity in ids if identity))

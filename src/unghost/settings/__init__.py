@@ -1,0 +1,33 @@
+"""Settings: what the environment and the profiles' file say, checked before anything runs."""
+
+from unghost.settings.profiles import (
+    MarketKind,
+    Profile,
+    Profiles,
+    QuantityUnit,
+    load_profiles,
+)
+from unghost.settings.variables import (
+    LogFormat,
+    LogLevel,
+    Settings,
+    VariableInfo,
+    known_variables,
+    load_settings,
+    unknown_variables,
+)
+
+__all__ = [
+    "LogFormat",
+    "LogLevel",
+    "MarketKind",
+    "Profile",
+    "Profiles",
+    "QuantityUnit",
+    "Settings",
+    "VariableInfo",
+    "known_variables",
+    "load_profiles",
+    "load_settings",
+    "unknown_variables",
+]

@@ -1,0 +1,326 @@
+"""The settings that come from environment variables, each with its name, default and meaning.
+
+The first seven are the checklist's. An absent variable means its default; one that is set but
+cannot be used stops the run, and all wrong ones are named at once.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from platformdirs import user_data_path
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from unghost.errors import ConfigurationError
+from unghost.model import BLOCKER_STATUSES, FILLED_STATUSES, AttributionPolicy, Mode
+from unghost.settings import parsing
+
+LARGEST_DUST_FRACTION: Final = Decimal("0.05")
+OUR_PREFIXES: Final = (
+    "ENABLE_RECON_",
+    "EXCHANGE_STATE_MISMATCH_",
+    "RECON_EXIT_BACKFILL_",
+    "UNGHOST_",
+)
+NOT_SETTINGS: Final = frozenset({"UNGHOST_CI", "UNGHOST_TEST_HOME"})
+"""Ours, but read by the build and the tests, and not by the program."""
+
+DEFAULT_CONFIG: Final = Path("unghost.toml")
+LONGEST_ACTOR: Final = 200
+
+
+class LogFormat(StrEnum):
+    """How log lines look; `auto` is console on a terminal and JSON elsewhere."""
+
+    AUTO = "auto"
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """From which level on log lines are written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def default_home() -> Path:
+    """The platform's user data folder; a system folder for root, never root's home.
+
+    The embedded server runs as another user when root starts it, and needs the folders above its
+    data to be open to that user.
+    """
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return Path("/var/lib/unghost")
+    return user_data_path("unghost", appauthor=False)
+
+
+def default_actor() -> str:
+    """Who runs this, as the operating system knows it: user@host."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())  # a container's user may have no name
+    return f"{user}@{socket.gethostname()}"
+
+
+def _database_url(value: object) -> SecretStr:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value).strip()
+    is_url = text.startswith(("postgresql://", "postgres://"))
+    is_conninfo = "://" not in text and "=" in text
+    if not (is_url or is_conninfo):
+        raise ValueError(
+            "give postgresql://user:password@host:port/name, or unset it for the embedded server"
+        )
+    return SecretStr(text)
+
+
+def _path(value: object) -> Path:
+    text = str(value).strip()
+    if not text or "\0" in text:
+        raise ValueError("give the path of a file or folder")
+    return Path(text).expanduser()
+
+
+def _actor(value: object) -> str:
+    text = str(value).strip()
+    if not text or len(text) > LONGEST_ACTOR or not text.isprintable():
+        raise ValueError(f"give a name of 1 to {LONGEST_ACTOR} printable characters")
+    return text
+
+
+def _statuses(value: object) -> frozenset[str]:
+    words = value if isinstance(value, frozenset) else str(value).split(",")
+    statuses = frozenset(word.strip().lower() for word in words)
+    if "" in statuses:
+        raise ValueError("give statuses parted by commas, as in new,open,working")
+    if statuses & set(FILLED_STATUSES):
+        raise ValueError("leave out the filled statuses: a filled row blocks nothing")
+    return statuses
+
+
+_Switch = Annotated[bool, BeforeValidator(parsing.switch)]
+_Amount = Annotated[Decimal, BeforeValidator(parsing.amount)]
+_DustFraction = Annotated[
+    Decimal, BeforeValidator(partial(parsing.fraction, at_most=LARGEST_DUST_FRACTION))
+]
+
+
+def _setting(
+    name: str,
+    description: str,
+    **default: Any,  # noqa: ANN401 - as Field's own
+) -> Any:  # noqa: ANN401 - as Field's own: the annotation beside it is the type
+    """Declare one variable. Its meaning is one line, for the docs and for `unghost doctor`."""
+    return Field(validation_alias=name, description=description, **default)
+
+
+class Settings(BaseSettings):
+    """All settings. Quantities in base units; every duration names its unit."""
+
+    model_config = SettingsConfigDict(
+        case_sensitive=True, extra="ignore", frozen=True, validate_default=False
+    )
+
+    enabled: _Switch = _setting(
+        "ENABLE_RECON_EXIT_BACKFILL",
+        "whether a cycle may plan and write backfill rows; if not, it only detects",
+        default=False,
+    )
+    dry_run: _Switch = _setting(
+        "RECON_EXIT_BACKFILL_DRY_RUN",
+        "whether a cycle only writes down what it would do, leaving orders untouched",
+        default=True,
+    )
+    require_pause: _Switch = _setting(
+        "RECON_EXIT_BACKFILL_REQUIRE_PAUSE",
+        "whether the profile must be paused for a backfill",
+        default=True,
+    )
+    dust_abs_qty: _Amount = _setting(
+        "RECON_EXIT_BACKFILL_DUST_ABS_QTY",
+        "up to how many base units a remainder without evidence counts as dust",
+        default=Decimal("0.001"),
+    )
+    dust_rel_pct: _DustFraction = _setting(
+        "RECON_EXIT_BACKFILL_DUST_REL_PCT",
+        "up to which fraction of the open quantity a remainder counts as dust (0.002 is 0.2 %)",
+        default=Decimal("0.002"),
+    )
+    lookback_hours: Annotated[int, BeforeValidator(parsing.whole(1, 17_520, "hours"))] = _setting(
+        "RECON_EXIT_BACKFILL_LOOKBACK_HOURS",
+        "how far back fills are read, in hours",
+        default=72,
+    )
+    throttle_ms: Annotated[
+        int, BeforeValidator(parsing.whole(0, 2_592_000_000, "milliseconds"))
+    ] = _setting(
+        "EXCHANGE_STATE_MISMATCH_THROTTLE_MS",
+        "in which span there is at most one mismatch event per profile and symbol, in milliseconds",
+        default=300_000,
+    )
+    quiet_seconds: Annotated[int, BeforeValidator(parsing.whole(0, 86_400, "seconds"))] = _setting(
+        "RECON_EXIT_BACKFILL_QUIET_SECONDS",
+        "how long a lifecycle must have been left alone by the bot, in seconds",
+        default=60,
+    )
+    max_rows: Annotated[int, BeforeValidator(parsing.whole(1, 1_000_000, "rows"))] = _setting(
+        "RECON_EXIT_BACKFILL_MAX_ROWS",
+        "how many rows one batch may write; a larger one is refused whole",
+        default=10_000,
+    )
+    attribution: Annotated[
+        AttributionPolicy, BeforeValidator(parsing.one_of(AttributionPolicy))
+    ] = _setting(
+        "UNGHOST_ATTRIBUTION",
+        "fifo, or strict: never first in, first out among several lifecycles",
+        default=AttributionPolicy.FIFO,
+    )
+    blocker_statuses: Annotated[frozenset[str], NoDecode, BeforeValidator(_statuses)] = _setting(
+        "UNGHOST_BLOCKER_STATUSES",
+        "statuses of a pending row that block its lifecycle, parted by commas",
+        default=BLOCKER_STATUSES,
+    )
+    plan_ttl_minutes: Annotated[int, BeforeValidator(parsing.whole(1, 10_080, "minutes"))] = (
+        _setting(
+            "UNGHOST_PLAN_TTL_MINUTES",
+            "how old a dry-run batch may be to be applied as a plan, in minutes",
+            default=60,
+        )
+    )
+    http_timeout_seconds: Annotated[int, BeforeValidator(parsing.whole(1, 300, "seconds"))] = (
+        _setting(
+            "UNGHOST_HTTP_TIMEOUT_SECONDS",
+            "how long one answer of the exchange or of a status_url may take, in seconds",
+            default=10,
+        )
+    )
+    database_url: Annotated[SecretStr | None, BeforeValidator(_database_url)] = _setting(
+        "DATABASE_URL",
+        "the PostgreSQL with the orders table; unset: an embedded server under UNGHOST_HOME",
+        default=None,
+    )
+    home: Annotated[Path, BeforeValidator(_path)] = _setting(
+        "UNGHOST_HOME",
+        "folder of the embedded server; default: the user data folder, for root /var/lib/unghost",
+        default_factory=default_home,
+    )
+    config: Annotated[Path, BeforeValidator(_path)] = _setting(
+        "UNGHOST_CONFIG",
+        "file with the profiles",
+        default=DEFAULT_CONFIG,
+    )
+    actor: Annotated[str, BeforeValidator(_actor)] = _setting(
+        "UNGHOST_ACTOR",
+        "who is written down as the one who acted; default: user@host of the operating system",
+        default_factory=default_actor,
+    )
+    log_format: Annotated[LogFormat, BeforeValidator(parsing.one_of(LogFormat))] = _setting(
+        "UNGHOST_LOG_FORMAT",
+        "console, json, or auto: console on a terminal and JSON elsewhere",
+        default=LogFormat.AUTO,
+    )
+    log_level: Annotated[LogLevel, BeforeValidator(parsing.one_of(LogLevel))] = _setting(
+        "UNGHOST_LOG_LEVEL",
+        "from which level on log lines are written: debug, info, warning, error",
+        default=LogLevel.WARNING,
+    )
+
+    @property
+    def mode(self) -> Mode:
+        """What a batch may do."""
+        return Mode.DRY_RUN if self.dry_run else Mode.APPLY
+
+    def shown(self) -> dict[str, str]:
+        """Every setting as text by its variable's name, secrets masked."""
+        return {
+            variable_name(field): shown_value(getattr(self, name))
+            for name, field in type(self).model_fields.items()
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VariableInfo:
+    """What is said about one variable: for the docs, and for people who ask."""
+
+    name: str
+    default: str
+    description: str
+
+
+def variable_name(field: FieldInfo) -> str:
+    """The environment variable of a field."""
+    return str(field.validation_alias)
+
+
+def shown_value(value: object) -> str:
+    """A setting's value as it would be written in the environment; a secret only as set or not."""
+    if value is None:
+        return "unset"
+    if isinstance(value, SecretStr):
+        return "set (secret)"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ",".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+
+
+def known_variables() -> tuple[VariableInfo, ...]:
+    """Every variable with its default and meaning, in the order of declaration."""
+    return tuple(
+        VariableInfo(
+            name=variable_name(field),
+            default="" if field.default_factory else shown_value(field.default),
+            description=field.description or "",
+        )
+        for field in Settings.model_fields.values()
+    )
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises ConfigurationError that names every variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ConfigurationError(_told(error)) from None
+
+
+def _told(error: ValidationError) -> str:
+    problems = [_problem({**one}) for one in error.errors()]
+    if len(problems) == 1:
+        return f"{problems[0]}."
+    return "\n  ".join((f"{len(problems)} settings cannot be used:", *problems))
+
+
+def _problem(one: dict[str, Any]) -> str:
+    name = str(one["loc"][0])
+    reason = one.get("ctx", {}).get("error") or one["msg"]
+    if name == "DATABASE_URL":
+        return f"{name} cannot be used (its value is secret and not shown): {reason}"
+    given = "set but empty" if one["input"] == "" else repr(one["input"])
+    return f"{name} is {given}: {reason}"
+
+
+def unknown_variables(
+    environment: Mapping[str, str], *, also_known: Collection[str] = ()
+) -> tuple[tuple[str, str | None], ...]:
+    """Variables that look like ours but are not: (name, the nearest setting if any is near)."""
+    names = tuple(info.name for info in known_variables())
+    ours = (name for name in environment if name.startswith(OUR_PREFIXES))
+    return tuple(
+        (name, parsing.nearest(name, names))
+        for name in sorted(ours)
+        if name not in {*names, *also_known, *NOT_SETTINGS}
+    )

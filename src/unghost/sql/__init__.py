@@ -1,0 +1,1 @@
+"""The statements of unghost: named blocks, and numbered migrations."""

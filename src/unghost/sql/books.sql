@@ -1,0 +1,218 @@
+-- The record: batches, and what was decided in them.
+
+-- name: verify
+-- section 5 of the checklist: what the dry run decided
+SELECT
+    batch_id,
+    profile_id,
+    symbol,
+    trade_id,
+    decision,
+    reason,
+    filled_qty,
+    backfill_order_id,
+    created_at
+FROM reconciliation_backfill_audit
+WHERE profile_id = %(profile_id)s
+ORDER BY created_at DESC
+LIMIT 200;
+
+-- name: dry_run_rows
+-- section 5 of the checklist: proves that a dry run left orders alone
+SELECT COUNT(*) AS dry_run_backfill_rows
+FROM orders
+WHERE profile_id = %(profile_id)s
+  AND order_id LIKE 'BFILL-%%';
+
+-- name: applied_rows
+-- section 7 of the checklist: the rows that an apply inserted
+SELECT
+    order_id,
+    profile_id,
+    symbol,
+    trade_id,
+    action,
+    status,
+    {qty},
+    price,
+    {times}
+FROM orders
+WHERE profile_id = %(profile_id)s
+  AND order_id LIKE 'BFILL-%%'
+ORDER BY {written_at} DESC;
+
+-- name: start_batch
+-- the id carries the database's time, so that batches sort by name
+INSERT INTO reconciliation_backfill_batch (
+    batch_id, profile_id, mode, status, actor, plan_batch_id, settings, notes
+)
+VALUES (
+    to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISS"Z"') || %(suffix)s::text,
+    %(profile_id)s, %(mode)s, 'running', %(actor)s, %(plan_batch_id)s,
+    %(settings)s::jsonb, %(notes)s::text[]
+)
+RETURNING batch_id;
+
+-- name: finish_batch
+-- the counts are taken from the audit, never from what the run believes
+UPDATE reconciliation_backfill_batch AS b
+SET
+    status = %(status)s,
+    finished_at = clock_timestamp(),
+    counts = {counts},
+    calls = %(calls)s::jsonb,
+    notes = b.notes || %(notes)s::text[]
+WHERE b.batch_id = %(batch_id)s
+RETURNING b.*;
+
+-- name: counts
+-- rows of the batch by decision
+COALESCE((
+        SELECT jsonb_object_agg(t.decision, t.n)
+        FROM (
+            SELECT a.decision, count(*) AS n
+            FROM reconciliation_backfill_audit AS a
+            WHERE a.batch_id = b.batch_id
+            GROUP BY a.decision
+        ) AS t
+    ), '{{}}'::jsonb)
+
+-- name: batch
+-- one batch by its id
+SELECT * FROM reconciliation_backfill_batch WHERE batch_id = %(batch_id)s;
+
+-- name: batches
+-- the latest batches of a profile
+SELECT *
+FROM reconciliation_backfill_batch
+WHERE profile_id = %(profile_id)s
+ORDER BY started_at DESC, batch_id DESC
+LIMIT %(limit)s;
+
+-- name: write_audit
+-- the ids rise in the order given
+INSERT INTO reconciliation_backfill_audit (
+    batch_id, actor, profile_id, symbol, trade_id, decision, reason,
+    filled_qty, open_qty, remainder_qty, price, fee, fee_currency,
+    backfill_order_id, exchange_order_id, exchange_client_order_id, filled_at,
+    attribution, fingerprint, evidence
+)
+SELECT
+    %(batch_id)s, %(actor)s, profile_id, symbol, trade_id, decision, reason,
+    filled_qty, open_qty, remainder_qty, price, fee, fee_currency,
+    backfill_order_id, exchange_order_id, exchange_client_order_id, filled_at,
+    attribution, fingerprint, evidence::jsonb
+FROM unnest(
+    %(profile_id)s::text[],
+    %(symbol)s::text[],
+    %(trade_id)s::text[],
+    %(decision)s::text[],
+    %(reason)s::text[],
+    %(filled_qty)s::numeric[],
+    %(open_qty)s::numeric[],
+    %(remainder_qty)s::numeric[],
+    %(price)s::numeric[],
+    %(fee)s::numeric[],
+    %(fee_currency)s::text[],
+    %(backfill_order_id)s::text[],
+    %(exchange_order_id)s::text[],
+    %(exchange_client_order_id)s::text[],
+    %(filled_at)s::timestamptz[],
+    %(attribution)s::text[],
+    %(fingerprint)s::text[],
+    %(evidence)s::text[]
+) WITH ORDINALITY AS entry (
+    profile_id, symbol, trade_id, decision, reason,
+    filled_qty, open_qty, remainder_qty, price, fee, fee_currency,
+    backfill_order_id, exchange_order_id, exchange_client_order_id, filled_at,
+    attribution, fingerprint, evidence, place
+)
+ORDER BY place
+RETURNING audit_id;
+
+-- name: audit_rows
+-- a NULL filter lets everything pass
+SELECT *
+FROM reconciliation_backfill_audit
+WHERE (%(batch_id)s::text IS NULL OR batch_id = %(batch_id)s)
+  AND (%(profile_id)s::text IS NULL OR profile_id = %(profile_id)s)
+  AND (%(symbol)s::text IS NULL OR symbol = %(symbol)s)
+  AND (%(trade_id)s::text IS NULL OR trade_id = %(trade_id)s)
+  AND (%(decision)s::text IS NULL OR decision = %(decision)s)
+ORDER BY created_at DESC, audit_id DESC
+LIMIT %(limit)s;
+
+-- name: settle
+-- a decision leaves PENDING_APPLY once and never comes back
+UPDATE reconciliation_backfill_audit AS a
+SET decision = s.decision, reason = s.reason
+FROM unnest(
+    %(audit_ids)s::bigint[], %(decisions)s::text[], %(reasons)s::text[]
+) AS s (audit_id, decision, reason)
+WHERE a.audit_id = s.audit_id
+  AND a.decision = 'PENDING_APPLY'
+RETURNING a.audit_id;
+
+-- name: settle_interrupted
+-- orders decides what became of an intent; an earlier intent for the same id owns the row
+WITH pending AS (
+    SELECT
+        a.audit_id,
+        o.order_id IS NOT NULL AS present,
+        COALESCE(
+            {profile_id} = a.profile_id AND {symbol} = a.symbol AND {trade_id} = a.trade_id
+            AND {action} = 'EXIT' AND {same_filled_qty},
+            false
+        ) AS same,
+        COALESCE({status_lower} = ANY(%(filled)s::text[]), false) AS standing,
+        EXISTS (
+            SELECT
+            FROM reconciliation_backfill_audit AS earlier
+            WHERE earlier.backfill_order_id = a.backfill_order_id
+              AND earlier.audit_id < a.audit_id
+              AND earlier.decision IN ('APPLIED', 'PENDING_APPLY')
+        ) AS owned_before
+    FROM reconciliation_backfill_audit AS a
+    LEFT JOIN orders AS o ON {order_id} = a.backfill_order_id
+    WHERE a.decision = 'PENDING_APPLY'
+      AND a.profile_id = ANY(%(profile_ids)s::text[])
+)
+UPDATE reconciliation_backfill_audit AS a
+SET
+    decision = CASE
+        WHEN NOT p.present OR NOT p.same THEN 'NO_GO'
+        WHEN p.owned_before THEN 'SKIP_EXISTING'
+        ELSE 'APPLIED'
+    END,
+    reason = CASE
+        WHEN NOT p.present THEN 'interrupted_before_apply'
+        WHEN NOT p.same THEN 'order_id_conflict'
+        WHEN p.owned_before AND p.standing THEN 'backfill_exists'
+        WHEN p.owned_before THEN 'backfill_rolled_back'
+        ELSE a.reason
+    END
+FROM pending AS p
+WHERE a.audit_id = p.audit_id
+RETURNING a.audit_id, a.batch_id;
+
+-- name: close_batches
+-- a batch that was running has no run any more; one that was settled late is counted anew
+UPDATE reconciliation_backfill_batch AS b
+SET
+    finished_at = COALESCE(b.finished_at, clock_timestamp()),
+    counts = {counts},
+    status = CASE WHEN b.status = 'running' THEN 'interrupted' ELSE b.status END
+WHERE b.batch_id = ANY(%(batch_ids)s::text[])
+   OR (b.status = 'running' AND b.mode = 'apply'
+       AND b.profile_id = ANY(%(profile_ids)s::text[]));
+
+-- name: pause_state
+-- FOR SHARE: a resume has to wait until this transaction has written
+SELECT status, actor, reason, since, clock_timestamp() AS as_of
+FROM trading_profile
+WHERE profile_id = %(profile_id)s
+FOR SHARE;
+
+-- name: now
+-- the one clock that all processes share
+SELECT clock_timestamp() AS now;

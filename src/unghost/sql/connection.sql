@@ -1,0 +1,11 @@
+-- What every transaction starts with.
+
+-- name: settings
+-- local to the transaction: a session's settings would leak to others behind a pooler
+SELECT
+    set_config('statement_timeout', %(statement_timeout)s, true),
+    set_config('lock_timeout', %(lock_timeout)s, true),
+    set_config('idle_in_transaction_session_timeout', %(idle_timeout)s, true),
+    set_config('timezone', 'UTC', true),
+    set_config('datestyle', 'ISO', true),
+    set_config('extra_float_digits', '1', true);

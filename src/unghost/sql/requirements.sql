@@ -1,0 +1,60 @@
+-- What `unghost doctor` asks the database about itself. Everything here is a read of the catalogue.
+
+-- name: server
+-- what answers, and in which state; reset_val is the time zone that other sessions get
+SELECT
+    current_setting('server_version') AS version,
+    current_user AS role_name,
+    current_database() AS database_name,
+    current_setting('server_encoding') AS encoding,
+    pg_is_in_recovery() AS standby,
+    current_setting('default_transaction_read_only') = 'on' AS read_only,
+    (SELECT s.reset_val FROM pg_catalog.pg_settings AS s WHERE s.name = 'TimeZone') AS time_zone,
+    clock_timestamp() AS now;
+
+-- name: rights_on_orders
+-- what the two statements that change orders need
+SELECT
+    has_table_privilege(c.oid, 'SELECT') AS may_select,
+    has_table_privilege(c.oid, 'INSERT') AS may_insert,
+    COALESCE((
+        SELECT bool_and(has_column_privilege(c.oid, a.attnum, 'UPDATE'))
+        FROM pg_catalog.pg_attribute AS a
+        WHERE a.attrelid = c.oid AND a.attname IN ('status', 'updated_at')
+    ), false) AS may_update,
+    c.relrowsecurity AS has_policies,
+    row_security_active(c.oid) AS policies_apply,
+    ARRAY(
+        SELECT t.tgname::text
+        FROM pg_catalog.pg_trigger AS t
+        WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+          AND (t.tgtype & 20) <> 0 -- of INSERT (4) or UPDATE (16)
+        ORDER BY t.tgname
+    ) AS triggers
+FROM pg_catalog.pg_class AS c
+WHERE c.oid = to_regclass('orders');
+
+-- name: rights_on_record
+-- each of our tables that exists, with the rights that the role lacks on it
+SELECT
+    wanted.table_name,
+    array_agg(wanted.privilege ORDER BY wanted.privilege)
+        FILTER (WHERE NOT has_table_privilege(to_regclass(wanted.table_name), wanted.privilege))
+        AS lacking
+FROM (VALUES
+    ('reconciliation_migration', 'SELECT'),
+    ('reconciliation_backfill_batch', 'SELECT'),
+    ('reconciliation_backfill_batch', 'INSERT'),
+    ('reconciliation_backfill_batch', 'UPDATE'),
+    ('reconciliation_backfill_audit', 'SELECT'),
+    ('reconciliation_backfill_audit', 'INSERT'),
+    ('reconciliation_backfill_audit', 'UPDATE'),
+    ('reconciliation_event', 'SELECT'),
+    ('reconciliation_event', 'INSERT'),
+    ('trading_profile', 'SELECT'),
+    ('trading_profile', 'INSERT'),
+    ('trading_profile', 'UPDATE')
+) AS wanted (table_name, privilege)
+WHERE to_regclass(wanted.table_name) IS NOT NULL
+GROUP BY wanted.table_name
+ORDER BY wanted.table_name;

@@ -1,0 +1,101 @@
+"""A simulated Binance USD-M over real HTTP, and the adapter pointed at it."""
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from unghost.adapters.exchange import ConnectionSpec, ExchangeAccount, RetryPolicy
+from unghost.demo.venue import running_venue
+from unghost.demo.world import World
+from unghost.model import Window
+
+KEY, SECRET, PASSWORD = "key-of-desk-1", "secret-of-desk-1", "password-of-desk-1"
+
+QUICK = RetryPolicy(
+    attempts=2,
+    first_wait_seconds=0.001,
+    longest_wait_seconds=0.001,
+    longest_retry_after_seconds=0.5,
+    question_seconds=10,
+    read_seconds=20,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What most tests need, in one hand."""
+
+    world: Any
+    venue: Any
+    connect: Any
+    account: Any
+    btc: Any
+    now: Any
+    window: Any
+
+
+@pytest.fixture
+def now():
+    """The end of the windows; whole milliseconds, as exchanges count."""
+    at = datetime.now(UTC)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+@pytest.fixture
+def window(now):
+    return Window(start_at=now - timedelta(hours=72), end_at=now)
+
+
+@pytest.fixture
+def world():
+    made = World()
+    made.open_account("main", api_key=KEY, secret=SECRET)
+    return made
+
+
+@pytest.fixture
+def venue(world):
+    with running_venue(world) as running:
+        yield running
+
+
+@pytest.fixture
+def connect():
+    """Makes accounts, and closes them after the test."""
+    made = []
+
+    def connect(base_url, *, policy=QUICK, cache=None, **changes):
+        spec = {
+            "exchange": "binanceusdm",
+            "market_type": "swap",
+            "api_key": KEY,
+            "secret": SECRET,
+            "password": PASSWORD,
+            "base_url": base_url,
+            "timeout_seconds": 5,
+            "account": "desk-1",
+        }
+        account = ExchangeAccount(ConnectionSpec(**{**spec, **changes}), policy=policy, cache=cache)
+        made.append(account)
+        return account
+
+    yield connect
+    for account in made:
+        account.close()
+
+
+@pytest.fixture
+def account(connect, venue):
+    return connect(venue.base_url)
+
+
+@pytest.fixture
+def btc(account):
+    return account.resolve(["BTCUSDT"])["BTCUSDT"]
+
+
+@pytest.fixture
+def bench(request):
+    return Bench(**{each.name: request.getfixturevalue(each.name) for each in fields(Bench)})

@@ -1,0 +1,157 @@
+"""What `unghost doctor` says of a database, in order and out of order."""
+
+from __future__ import annotations
+
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from tests.ledger_tables import QTY_ONLY, STANDARD
+
+from unghost.adapters.postgres.connection import Database
+from unghost.adapters.postgres.migrations import migrate
+from unghost.adapters.postgres.requirements import Requirement, check_database
+
+
+def execute(database: Database, statement: str | sql.Composed) -> None:
+    with database.transaction() as connection:
+        connection.execute(statement)
+
+
+def grant(database: Database, rights: str, role: str) -> None:
+    execute(database, sql.SQL(f"GRANT {rights} TO {{}}").format(sql.Identifier(role)))
+
+
+def failed(found: tuple[Requirement, ...]) -> dict[str, str]:
+    return {one.name: f"{one.detail} / {one.remedy}" for one in found if one.verdict == "fail"}
+
+
+def named(database: Database, name: str) -> Requirement:
+    (found,) = (one for one in check_database(database) if one.name == name)
+    return found
+
+
+def test_all_in_order(database):
+    found = check_database(database)
+    assert {one.name: one.verdict for one in found} == {
+        "connection": "ok",
+        "server": "ok",
+        "clock": "ok",
+        "orders": "ok",
+        "unique index": "ok",
+        "rights on orders": "ok",
+        "tables of unghost": "ok",
+        "rights on the tables of unghost": "ok",
+    }
+    assert all(one.remedy == "" for one in found)
+
+
+def test_no_database():
+    (only,) = check_database(Database("postgresql://bot:s3cret@127.0.0.1:1/x"))
+    assert (only.name, only.verdict) == ("connection", "fail")
+    assert "s3cret" not in only.detail
+
+
+def test_an_empty_database(empty_database):
+    found = failed(check_database(empty_database))
+    assert set(found) == {"orders", "tables of unghost"}
+    assert "There is no table orders" in found["orders"]
+    assert "run unghost init" in found["tables of unghost"]
+
+
+def test_no_unique_index(database):
+    execute(database, "ALTER TABLE orders DROP CONSTRAINT orders_order_id_key")
+    found = failed(check_database(database))
+    assert set(found) == {"unique index"}
+    assert "CREATE UNIQUE INDEX CONCURRENTLY" in found["unique index"]
+
+
+def test_every_problem_of_the_table_is_told(database):
+    execute(database, "ALTER TABLE orders DROP trade_id, DROP price")
+    problems = [one.detail for one in check_database(database) if one.name == "orders"]
+    assert problems == ["orders has no column trade_id.", "orders has no column price."]
+
+
+def test_missing_rights(role, database, database_url):
+    poor = Database(make_conninfo(database_url, user=role))
+    found = failed(check_database(poor))
+    assert "lacks SELECT, INSERT, UPDATE (status, updated_at)" in found["rights on orders"]
+    assert f"ON orders TO {role}" in found["rights on orders"]
+    assert "reconciliation_migration" in found["migrations"]
+    assert "INSERT, SELECT, UPDATE" in found["rights on trading_profile"]
+    poor.close()
+
+
+def test_rights_on_two_columns_are_enough_to_update(role, database, database_url):
+    grant(database, "SELECT, INSERT, UPDATE (status, updated_at) ON orders", role)
+    poor = Database(make_conninfo(database_url, user=role))
+    assert named(poor, "rights on orders").verdict == "ok"
+    poor.close()
+
+
+def test_the_remedy_that_is_told_is_the_remedy(role, database, database_url):
+    poor = Database(make_conninfo(database_url, user=role))
+    for one in check_database(poor):
+        if one.remedy.startswith("GRANT"):
+            execute(database, one.remedy)
+    assert set(failed(check_database(poor))) == set()
+    poor.close()
+
+
+def test_triggers_of_the_bot(database):
+    execute(
+        database,
+        """
+        CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+        CREATE TRIGGER notify_desk BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION f();
+        CREATE TRIGGER on_delete BEFORE DELETE ON orders FOR EACH ROW EXECUTE FUNCTION f();
+        """,
+    )
+    found = named(database, "triggers")
+    assert found.verdict == "warn"
+    assert "notify_desk" in found.detail
+    assert "on_delete" not in found.detail
+
+
+def test_row_security(role, database, database_url):
+    grant(database, "SELECT ON orders", role)
+    execute(database, "ALTER TABLE orders ENABLE ROW LEVEL SECURITY")
+    poor = Database(make_conninfo(database_url, user=role))
+    assert named(poor, "row security").verdict == "warn"
+    assert named(database, "row security").verdict == "ok"
+    poor.close()
+
+
+def test_times_without_a_zone(empty_database, empty_database_url):
+    execute(empty_database, QTY_ONLY)
+    migrate(empty_database)
+    name = sql.Identifier(empty_database.target.name)
+    for zone, verdict in (("UTC", "ok"), ("Asia/Tokyo", "warn")):
+        setting = sql.SQL("ALTER DATABASE {} SET TimeZone = {}").format(name, sql.Literal(zone))
+        execute(empty_database, setting)
+        fresh = Database(empty_database_url)
+        found = named(fresh, "times without a zone")
+        fresh.close()
+        assert found.verdict == verdict
+        assert "created_at" in found.detail
+        assert zone in found.detail
+
+
+def test_a_read_only_role(role, database, database_url):
+    alter = sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on")
+    execute(database, alter.format(sql.Identifier(role)))
+    poor = Database(make_conninfo(database_url, user=role))
+    found = named(poor, "server")
+    poor.close()
+    assert found.verdict == "fail"
+    assert "read-only" in found.detail
+
+
+def test_columns_that_are_copied_are_named(empty_database):
+    execute(empty_database, f"{STANDARD}; ALTER TABLE orders ADD venue text NOT NULL")
+    assert "venue" in named(empty_database, "copied columns").detail
+
+
+@pytest.mark.parametrize("statement", ("DROP TABLE trading_profile", "DROP TABLE orders"))
+def test_a_missing_table_is_reported_and_nothing_raised(database, statement):
+    execute(database, statement)
+    assert check_database(database)
