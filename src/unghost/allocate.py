@@ -289,7 +289,8 @@ class _Pool:
 
     Given is what the ledger can hold: whole multiples of `step`, so that what is cut off one claim
     stays there for the next one, and not for the next run. `foreign` are ids in rows of lifecycles
-    that cannot be judged; `contested` are orders that ids name without telling whose they are.
+    that cannot be judged. Of the orders that ids name, `reserved` are for nobody else, `contested`
+    for several who need more than there is.
     """
 
     leg: LegNetting
@@ -297,6 +298,7 @@ class _Pool:
     step: Decimal | None
     left: dict[str, Decimal]
     foreign: frozenset[str]
+    reserved: set[str] = field(default_factory=set)
     contested: set[str] = field(default_factory=set)
     given: dict[tuple[str, LifecycleKey], tuple[Decimal, Attribution]] = field(default_factory=dict)
 
@@ -326,8 +328,12 @@ class _Pool:
         return [flow for flow in self.leg.closing if self.offer(flow) > 0]
 
     def free_orders(self) -> list[OrderFlow]:
-        """Those of them that no id keeps back."""
-        return [one for one in self.open_orders() if one.exchange_order_id not in self.contested]
+        """Those of them that no id keeps for somebody else."""
+        return [one for one in self.open_orders() if one.exchange_order_id not in self.reserved]
+
+    def is_contested(self, flow: OrderFlow) -> bool:
+        """Whether ids give the order to more lifecycles than it covers."""
+        return flow.exchange_order_id in self.contested
 
 
 def _pool(leg: LegNetting, rules: Rules, *, step: Decimal | None, foreign: frozenset[str]) -> _Pool:
@@ -366,7 +372,7 @@ def _give_out(pool: _Pool, seekers: Sequence[_Seeker], rules: Rules) -> list[str
         if not pool.leg.doubts:
             _give_by_exact_quantity(pool, seekers, rules)
             _give_first_in_first_out(pool, large, rules)
-    doubts = [*pool.leg.doubts, *_contest(pool), *_shortage(pool, large)]
+    doubts = [*pool.leg.doubts, *_kept_back(pool), *_shortage(pool, large)]
     if not doubts:
         _give_first_in_first_out(pool, small, rules)
     return doubts
@@ -385,18 +391,21 @@ def _give_by_id(pool: _Pool, seekers: Sequence[_Seeker]) -> None:
 
     An order that is named, but not clearly, is nobody else's either.
     """
+    pool.reserved.clear()
+    pool.contested.clear()
     named: dict[str, list[_Seeker]] = defaultdict(list)
     for one in seekers:
         for name in () if one.served else one.ids:
             named[name].append(one)
     for flow in pool.open_orders():
         linked = _linked(flow, named)
-        if _is_contested(pool, flow, linked):
+        if _names(flow) & pool.foreign or not all(_may_take(flow, one) for one in linked):
+            pool.reserved.add(flow.exchange_order_id)
+        elif len(linked) > 1 and _needed(linked) > pool.left[flow.exchange_order_id]:
             pool.contested.add(flow.exchange_order_id)
-            continue
-        pool.contested.discard(flow.exchange_order_id)
-        for one in linked:
-            pool.give(flow, one, Attribution.ID_LINK)
+        else:
+            for one in linked:
+                pool.give(flow, one, Attribution.ID_LINK)
 
 
 def _names(flow: OrderFlow) -> set[str]:
@@ -409,19 +418,12 @@ def _linked(flow: OrderFlow, named: Mapping[str, Sequence[_Seeker]]) -> list[_Se
     return [linked[order] for order in sorted(linked) if not linked[order].served]
 
 
-def _is_contested(pool: _Pool, flow: OrderFlow, linked: Sequence[_Seeker]) -> bool:
-    if _names(flow) & pool.foreign or not all(_may_take(flow, one) for one in linked):
-        return True
-    return len(linked) > 1 and _needed(linked) > pool.left[flow.exchange_order_id]
-
-
-def _contest(pool: _Pool) -> list[str]:
-    names = [one.exchange_order_id for one in pool.open_orders()]
-    contested = [name for name in names if name in pool.contested]
-    if not contested:
+def _kept_back(pool: _Pool) -> list[str]:
+    kept = pool.reserved | pool.contested
+    names = [one.exchange_order_id for one in pool.open_orders() if one.exchange_order_id in kept]
+    if not names:
         return []
-    doubt = f"ledger rows name orders ({some(contested)}) without telling whose exit they are"
-    return [doubt]
+    return [f"ledger rows name orders ({some(names)}) without telling whose exit they are"]
 
 
 def _needed(seekers: Iterable[_Seeker]) -> Decimal:
@@ -466,6 +468,8 @@ def _exact_pairs(pool: _Pool, seekers: Sequence[_Seeker]) -> list[tuple[OrderFlo
     """Pairs of equal quantity where neither the order nor the lifecycle has a second partner."""
     orders: dict[Decimal, list[OrderFlow]] = defaultdict(list)
     for flow in pool.free_orders():
+        if pool.is_contested(flow):
+            continue
         orders[pool.left[flow.exchange_order_id]].append(flow)
     waiting: dict[Decimal, list[_Seeker]] = defaultdict(list)
     for one in seekers:
@@ -501,7 +505,7 @@ def _give_first_in_first_out(pool: _Pool, seekers: Sequence[_Seeker], rules: Rul
     queue = _Queue(pool=pool, later=deque(one for one in seekers if not one.served))
     for flow in pool.free_orders():
         queue.admit(flow)
-        if len(queue.waiting) == 1:
+        if len(queue.waiting) == 1 and not pool.is_contested(flow):
             queue.serve([(flow, queue.waiting[0])])
         elif rules.attribution is AttributionPolicy.FIFO:
             queue.serve(queue.shares())

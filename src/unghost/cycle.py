@@ -528,6 +528,6 @@ def validate(desk: Desk) -> Validation:
     return Validation(
         ghosts=desk.ledger.ghosts_left(profile_id),
         decisions=desk.ledger.decision_counts(profile_id),
-        mismatch_events=desk.events.count(profile_id, MISMATCH_EVENT),
+        mismatch_events=desk.events.counts(profile_id).get(MISMATCH_EVENT, 0),
         over_closed=desk.ledger.over_closed(profile_id),
     )

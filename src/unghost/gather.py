@@ -36,6 +36,10 @@ ENTRY_MARGIN = timedelta(seconds=10)
 END_MARGIN = timedelta(seconds=10)
 """How far the exchange's clock may run ahead of ours before its newest fills are left out."""
 
+STILL_MARGIN = timedelta(seconds=10)
+"""How long before the first position reading the market must have been without a fill, so that
+the clocks may differ by as much."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
@@ -106,6 +110,7 @@ def _read(
     windows = {} if question.positions_only else _windows(question, groups, before, world.clock())
     _tell(progress, "reading fills", 0, len(windows))
     fills = world.exchange.fills(windows) if windows else {}
+    fills = {name: _still(one, before.get(name)) for name, one in fills.items()}
     _tell(progress, "reading positions again", 1, 2)
     after = _read_again(windows, world)
     fills, rows = _ledger_rows(question, groups, windows, fills, world)
@@ -165,6 +170,21 @@ def _windows(
 
 def _is_flat(reading: PositionReading | None) -> bool:
     return reading is not None and reading.flatness is Flatness.FLAT
+
+
+def _still(fills: FillReading, before: PositionReading | None) -> FillReading:
+    """Doubt fills of a market that is traded while it is read.
+
+    A position that opens before the fills are read and closes after them is seen by neither
+    position reading; replayed backwards, its opening looks like the close of somebody else.
+    """
+    if before is None or before.flatness is not Flatness.FLAT:
+        return fills
+    latest = max((fill.filled_at for fill in fills.fills), default=None)
+    if latest is None or latest < before.as_of - STILL_MARGIN:
+        return fills
+    detail = f"the account traded this market while it was read: a fill at {latest.isoformat()}"
+    return replace(fills, complete=False, detail=detail)
 
 
 def window(lifecycles: Iterable[Lifecycle], rules: Rules, now: datetime) -> Window:

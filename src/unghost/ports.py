@@ -292,8 +292,8 @@ class EventSink(Protocol):
         """Store one event unconditionally."""
         ...
 
-    def count(self, profile_id: str, event_type: str) -> int:
-        """How many events of the type were stored for the profile."""
+    def counts(self, profile_id: str) -> Mapping[str, int]:
+        """Events stored for the profile, by type."""
         ...
 
 

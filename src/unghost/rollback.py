@@ -6,13 +6,24 @@ is a write like any other and asks for the pause and for flat markets.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
+from unghost import rowfacts
 from unghost.errors import BatchNotFoundError, RefusedError, UsageError
-from unghost.gates import flat_doubt, pause_doubt
-from unghost.model import LifecycleKey, PauseReading, ProfileRef, Rules, StatusChange
+from unghost.gates import flat_doubt, pause_doubt, plain
+from unghost.ids import DUST_ORDER
+from unghost.model import (
+    AuditRow,
+    LedgerRow,
+    LifecycleKey,
+    PauseReading,
+    ProfileRef,
+    Rules,
+    StatusChange,
+)
 from unghost.ports import Clock, Exchange, Ledger, PauseGate, WriteTransaction
 
 
@@ -54,7 +65,7 @@ def preview_rollback(
 ) -> UndoPreview:
     """What `roll_back` would do. Raises BatchNotFoundError, UsageError for an unknown row."""
     ledger = desk.ledger
-    _require_batch(ledger, batch_id)
+    _require_batch(desk, batch_id)
     _require_rows(ledger, batch_id, trade_id=trade_id, order_id=order_id)
     changes = ledger.rollback_preview(batch_id, trade_id=trade_id, order_id=order_id)
     earlier = tuple(one for one in changes if one.first_batch_id != one.batch_id)
@@ -86,7 +97,7 @@ def roll_back(
     order_id: str | None = None,
 ) -> tuple[StatusChange, ...]:
     """Cancel the batch's rows; a second run changes nothing. One transaction."""
-    _require_batch(desk.ledger, batch_id)
+    _require_batch(desk, batch_id)
     _require_rows(desk.ledger, batch_id, trade_id=trade_id, order_id=order_id)
     return desk.ledger.rollback(batch_id, actor=actor, trade_id=trade_id, order_id=order_id)
 
@@ -94,7 +105,7 @@ def roll_back(
 def preview_reinstate(desk: UndoDesk, batch_id: str, *, trade_id: str | None = None) -> UndoPreview:
     """What `reinstate` would do, the gates aside."""
     ledger = desk.ledger
-    _require_batch(ledger, batch_id)
+    _require_batch(desk, batch_id)
     _require_rows(ledger, batch_id, trade_id=trade_id, order_id=None)
     changes = ledger.reinstate_preview(batch_id, trade_id=trade_id)
     return UndoPreview(
@@ -109,17 +120,28 @@ def reinstate(
 ) -> tuple[StatusChange, ...]:
     """Set the rows of a rolled-back batch to filled again.
 
-    Raises RefusedError when the profile is not paused, a market is not proven flat, or a row would
-    close more than its lifecycle holds.
+    Raises RefusedError when the profile is not paused, a market is not proven flat, a row would
+    close more than its lifecycle holds, or its fills have been used by other rows since.
     """
     preview = preview_reinstate(desk, batch_id, trade_id=trade_id)
     if not preview.changes:
         return ()
     _require_pause(desk, desk.pause.read(desk.profile.profile_id))
-    _require_flat(desk, sorted({one.key.symbol for one in preview.changes}))
+    flat = {one.key.symbol for one in preview.changes}
+    _require_flat(desk, sorted(flat))
     with desk.ledger.writing(desk.profile.account) as transaction:
         _require_own_pause(desk, transaction)
-        return transaction.reinstate(batch_id, actor=actor, trade_id=trade_id)
+        changes = transaction.reinstate(batch_id, actor=actor, trade_id=trade_id)
+        # A refusal from here on undoes the statement above: it saw what nobody had looked at.
+        _require_seen(changes, flat)
+        _require_unused(desk, transaction, changes)
+        return changes
+
+
+def _require_seen(changes: Sequence[StatusChange], flat: set[str]) -> None:
+    strange = sorted({one.key.symbol for one in changes} - flat)
+    if strange:
+        raise RefusedError(f"rows of {', '.join(strange)} were rolled back just now: try again")
 
 
 def _require_own_pause(desk: UndoDesk, transaction: WriteTransaction) -> None:
@@ -151,9 +173,17 @@ def _require_flat(desk: UndoDesk, symbols: Sequence[str]) -> None:
             raise RefusedError(message)
 
 
-def _require_batch(ledger: Ledger, batch_id: str) -> None:
-    if ledger.batch(batch_id) is None:
+def _require_batch(desk: UndoDesk, batch_id: str) -> None:
+    """Another profile's batch is refused: its pause and its account are not those of this desk."""
+    batch = desk.ledger.batch(batch_id)
+    if batch is None:
         message = f"no batch {batch_id!r}: `unghost audit` lists the batches of a profile"
+        raise BatchNotFoundError(message)
+    if batch.profile_id != desk.profile.profile_id:
+        message = (
+            f"batch {batch_id} belongs to profile {batch.profile_id},"
+            f" not to {desk.profile.profile_id}: choose it with --profile"
+        )
         raise BatchNotFoundError(message)
 
 
@@ -167,3 +197,92 @@ def _require_rows(
     if order_id is not None and all(row.backfill_order_id != order_id for row in rows):
         message = f"batch {batch_id} has no row {order_id!r}"
         raise UsageError(message)
+
+
+# --- a fill is used once -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Proof:
+    """What the record says that an exchange order closed; base units."""
+
+    market: str | None
+    exchange_order_id: str
+    client_order_id: str | None
+    filled: Decimal
+    unit: Decimal
+
+    @property
+    def names(self) -> set[str]:
+        """Every id by which a ledger row may name the order."""
+        return {name for name in (self.exchange_order_id, self.client_order_id) if name}
+
+    def used_by(self, row: LedgerRow) -> Decimal:
+        """A row whose quantity cannot be read may hold all of it."""
+        quantity = rowfacts.usable_quantity(row)
+        return self.filled if quantity is None else quantity * self.unit
+
+
+def _require_unused(
+    desk: UndoDesk, transaction: WriteTransaction, changes: Sequence[StatusChange]
+) -> None:
+    """After a rollback the fills were free for others: all standing rows of an exchange order
+    together may hold no more than it filled (DESIGN section 4).
+    """
+    proofs = _proofs(desk.ledger, changes)
+    rows = transaction.account_rows(
+        desk.profile.account_profiles,
+        symbols=(),
+        start_at=transaction.now(),
+        exchange_ids=sorted({name for proof in proofs for name in proof.names}),
+    )
+    markets = desk.exchange.resolve(sorted({row.symbol for row in rows}))
+    unified = {name: market.unified for name, market in markets.items() if market is not None}
+    for proof in proofs:
+        holders = [row for row in rows if _holds(row, proof, unified)]
+        used = sum((proof.used_by(row) for row in holders), Decimal(0))
+        if used > proof.filled:
+            raise RefusedError(_used_twice(proof, used, holders))
+
+
+def _proofs(ledger: Ledger, changes: Sequence[StatusChange]) -> list[_Proof]:
+    """One proof per exchange order that the rows rest on; dust rests on none."""
+    wanted = {one.order_id for one in changes}
+    batches = sorted({name for one in changes for name in (one.batch_id, one.first_batch_id)})
+    found: dict[tuple[str | None, str], _Proof] = {}
+    for row in (row for name in batches for row in ledger.audit_rows(batch_id=name)):
+        proof = _proof(row) if row.backfill_order_id in wanted else None
+        if proof is not None:
+            found.setdefault((proof.market, proof.exchange_order_id), proof)
+    return list(found.values())
+
+
+def _proof(row: AuditRow) -> _Proof | None:
+    name = row.exchange_order_id
+    if name is None or name == DUST_ORDER:
+        return None
+    for order in row.evidence.get("orders", ()):
+        if order["exchange_order_id"] == name:
+            return _Proof(
+                market=row.evidence.get("market"),
+                exchange_order_id=name,
+                client_order_id=row.exchange_client_order_id,
+                filled=Decimal(order["filled"]),
+                unit=Decimal(row.evidence.get("ledger_unit", "1")),
+            )
+    return None
+
+
+def _holds(row: LedgerRow, proof: _Proof, unified: Mapping[str, str]) -> bool:
+    """Closings of that order; one order id was seen on two markets (FAILURES 9)."""
+    is_here = unified.get(row.symbol, proof.market) == proof.market
+    is_named = not proof.names.isdisjoint(rowfacts.linked_ids(row))
+    return is_here and is_named and rowfacts.action_of(row) != rowfacts.ENTRY
+
+
+def _used_twice(proof: _Proof, used: Decimal, holders: Iterable[LedgerRow]) -> str:
+    named = ", ".join(sorted(row.order_id for row in holders))
+    return (
+        f"exchange order {proof.exchange_order_id} closed {plain(proof.filled)}, and the ledger"
+        f" would hold {plain(used)} of it ({named}): roll back or correct the other rows first"
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 
 from unghost import rowfacts
@@ -71,11 +71,17 @@ def evidence_digest(evidence: Evidence, *, ignoring: Collection[str]) -> str:
 def rows_digest(
     lifecycles: Iterable[Lifecycle], rows: Iterable[LedgerRow], *, ignoring: Collection[str]
 ) -> str:
-    """Equal digests: no row was added, changed or removed.
+    """Equal digests: no row was added, changed or removed, and the same lifecycles are open.
 
+    The rows of each lifecycle count for themselves: an EXIT booked after the lifecycles were read
+    but before the other rows were is among the rows both times, and yet the lifecycle has changed.
     `ignoring` holds the ids of the batch's own rows, which may stand already or are being written.
     """
-    every = {row.order_id: row.version for one in lifecycles for row in one.rows}
-    every.update((row.order_id, row.version) for row in rows)
-    lines = sorted(f"{name}|{version}" for name, version in every.items() if name not in ignoring)
+    parts = [(*astuple(one.key), row) for one in lifecycles for row in one.rows]
+    parts += [("", "", "", row) for row in rows]
+    lines = sorted(
+        "|".join((*key, row.order_id, row.version))
+        for *key, row in parts
+        if row.order_id not in ignoring
+    )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -6,6 +6,8 @@ from decimal import Decimal
 import pytest
 from tests.cli.conftest import lose_an_exit, profile_text
 
+from unghost.cli.numbers import aligned, plain
+
 APPLY = {"RECON_EXIT_BACKFILL_DRY_RUN": "false"}
 
 
@@ -69,7 +71,7 @@ def test_doctor_goes_on_after_a_failure_and_ends_with_3(shop):
     ran = shop.run("doctor", "--json", MAIN_SECRET="wrong-secret")
     assert ran.code == 3
     failed = {one["area"] for one in ran.data["checks"] if one["verdict"] == "fail"}
-    assert failed == {"database", "exchange"}
+    assert failed == {"database", "pause", "exchange"}
 
 
 def test_doctor_names_a_secret_that_is_not_set(shop):
@@ -395,10 +397,13 @@ def test_json_is_one_document_and_nothing_else(shop):
 
 def test_numbers_are_aligned_at_the_decimal_point(shop):
     lose_an_exit(shop, shop.venue.world, "t-2", "12.125")
-    lines = [line for line in shop.run("detect").out.splitlines() if " t-" in line]
-    assert (
-        len(
-            {line.index("0.5") + 1 if "t-1" in line else line.index("12.125") + 2 for line in lines}
-        )
-        == 1
-    )
+    lines = shop.run("detect").out.splitlines()
+    points = {line.index(".") for line in lines if " t-" in line}
+    assert len(points) == 1
+
+
+def test_a_column_of_numbers_keeps_its_points_in_line():
+    values = [Decimal("12.125"), Decimal(-3), None, Decimal("1E+3"), Decimal("0.50")]
+    assert aligned(values) == ["  12.125", "  -3    ", "   -    ", "1000    ", "   0.5  "]
+    assert plain(Decimal("1E-9")) == "0.000000001"
+    assert aligned([]) == []

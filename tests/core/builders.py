@@ -6,6 +6,7 @@ which every gate is open. Times are seconds after `START`. `LEDGER` order ids co
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -61,6 +62,10 @@ def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
+def _digest(found: object) -> str:
+    return hashlib.sha256(repr(found).encode()).hexdigest()
+
+
 def dec(number: str | int | Decimal) -> Decimal:
     return Decimal(number)
 
@@ -102,7 +107,7 @@ def row(
         filled_at=None if seconds is None else at(seconds),
         created_at=None if created is None else at(created),
     )
-    return replace(found, version=str(hash(found)))
+    return replace(found, version=_digest(found))
 
 
 def entry(order_id: str, quantity, seconds: float | None = 0, **more) -> LedgerRow:
@@ -133,15 +138,11 @@ def lifecycles_of(rows: Iterable[LedgerRow]) -> tuple[Lifecycle, ...]:
     sums: dict[LifecycleKey, list[Decimal]] = defaultdict(lambda: [dec(0), dec(0)])
     for one in rows:
         if one.status in FILLED_STATUSES and one.trade_id is not None:
-            key = LifecycleKey(
-                profile_id=one.profile_id, symbol=one.symbol, trade_id=one.trade_id
-            )
+            key = LifecycleKey(profile_id=one.profile_id, symbol=one.symbol, trade_id=one.trade_id)
             for place, action in enumerate(("ENTRY", "EXIT")):
                 sums[key][place] += (one.quantity or dec(0)) if one.action == action else dec(0)
     found = (_lifecycle(key, *sums[key], rows) for key in sums)
-    return tuple(
-        judge(one) for one in found if one is not None and not _is_closed(one.open_qty)
-    )
+    return tuple(judge(one) for one in found if one is not None and not _is_closed(one.open_qty))
 
 
 def _is_closed(open_qty: Decimal) -> bool:
@@ -157,7 +158,7 @@ def _lifecycle(
         entry_qty=entry_qty,
         exit_qty=exit_qty,
         open_qty=entry_qty - exit_qty,
-        rows=tuple(sorted(own, key=lambda one: (one.at or datetime.max.replace(tzinfo=UTC)))),
+        rows=tuple(sorted(own, key=lambda one: one.at or datetime.max.replace(tzinfo=UTC))),
     )
 
 
@@ -189,7 +190,7 @@ def fill(
         position_side=leg,
         fees=fees,
     )
-    return replace(found, digest=str(hash(found)))
+    return replace(found, digest=_digest(found))
 
 
 def buy(order_id: str, quantity, seconds: float, **more) -> Fill:
@@ -280,8 +281,7 @@ def quantities(rulings: Iterable[Ruling]) -> dict[str, list[str]]:
 
 def reasons(rulings: Iterable[Ruling]) -> dict[str, list[Reason]]:
     return {
-        ruling.lifecycle.key.trade_id: [one.reason for one in ruling.refusals]
-        for ruling in rulings
+        ruling.lifecycle.key.trade_id: [one.reason for one in ruling.refusals] for ruling in rulings
     }
 
 
@@ -305,7 +305,7 @@ def written(candidate: Candidate, *, status: str = "filled") -> LedgerRow:
         created_at=NOW,
         updated_at=NOW,
     )
-    return replace(found, version=str(hash(found)))
+    return replace(found, version=_digest(found))
 
 
 def planned(candidate: Candidate) -> AuditRow:

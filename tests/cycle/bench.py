@@ -148,7 +148,9 @@ class Bench:
         """A position opened and closed on the exchange whose EXIT row was lost: both order ids."""
         closed = more.pop("closed", hours_ago(3))
         exit_price = more.pop("exit_price", "41000")
-        shared = {name: more[name] for name in ("symbol", "account", "position_side") if name in more}
+        shared = {
+            name: more[name] for name in ("symbol", "account", "position_side") if name in more
+        }
         entry = self.opened(trade_id, quantity, at=more.pop("opened", hours_ago(5)), **more)
         opposite = "sell" if more.get("side", "buy") == "buy" else "buy"
         return entry, self.trade(opposite, quantity, at=closed, price=exit_price, **shared)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-
 from tests.cycle.bench import Bench, open_bench
+
 from unghost.adapters.postgres.connection import Database
 from unghost.demo.venue import Venue, running_venue
 from unghost.demo.world import World

@@ -18,11 +18,16 @@ def plain(value: Decimal | None) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def aligned(values: Sequence[Decimal | None]) -> list[str]:
-    """The same for a column: padded on the right so that the decimal points stand in line."""
+def aligned(values: Sequence[Decimal | None], *, width: int = 0) -> list[str]:
+    """The same for a column: padded on both sides so that the decimal points stand in line.
+
+    All are equally long, and at least `width` characters.
+    """
     texts = [plain(value) for value in values]
     widest = max((_places(text) for text in texts), default=0)
-    return [text + " " * (widest - _places(text)) for text in texts]
+    padded = [text + " " * (widest - _places(text)) for text in texts]
+    width = max([width, *map(len, padded)])
+    return [text.rjust(width) for text in padded]
 
 
 def _places(text: str) -> int:

@@ -56,16 +56,18 @@ def table(title: str, *columns: Column) -> Table:
     cells = []
     for name, values in columns:
         is_number = any(isinstance(value, Decimal) for value in values)
-        drawn.add_column(name, justify="right" if is_number else "left", overflow="fold")
-        cells.append(_numbers(values) if is_number else [_cell(value) for value in values])
+        header = Text(name, justify="right" if is_number else "left")
+        drawn.add_column(header, overflow="fold")
+        cells.append(_numbers(name, values) if is_number else [_cell(one) for one in values])
     for row in zip(*cells, strict=True):
         drawn.add_row(*row)
     return drawn
 
 
-def _numbers(values: Sequence[object]) -> list[Text]:
+def _numbers(name: str, values: Sequence[object]) -> list[Text]:
+    """Cells as wide as the column: rich would strip the spaces that align them on the right."""
     numbers = [value if isinstance(value, Decimal) else None for value in values]
-    return [Text(text, no_wrap=True) for text in aligned(numbers)]
+    return [Text(text, no_wrap=True) for text in aligned(numbers, width=len(name))]
 
 
 def _cell(value: object) -> Text:

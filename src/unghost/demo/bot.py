@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
+from typing import Any
 
 from unghost.demo.prices import PricePaths, on_step
 from unghost.demo.world import (
@@ -292,9 +293,9 @@ class Bot:
         self.lines.append(line)
         return line
 
-    def rewrite(self, line: Line, **changes: object) -> Line:
+    def rewrite(self, line: Line, **changes: Any) -> Line:
         """Change a row that stands already, as careless hands do."""
-        changed = replace(line, **changes)  # type: ignore[arg-type] - a sample spoils any column
+        changed = replace(line, **changes)
         self.lines[self.lines.index(line)] = changed
         return changed
 

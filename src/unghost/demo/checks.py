@@ -229,3 +229,8 @@ def reinstated(findings: Findings) -> str:
         "the ledger does not count what it counted after the apply",
     )
     return f"{now.backfill_rows} rows count again; status and updated_at are all that ever changed."
+
+
+def _require_only_statuses_differ(one: OrdersState, other: OrdersState) -> None:
+    same = one.digest_without_status == other.digest_without_status
+    require(same, "more than status and updated_at changed")

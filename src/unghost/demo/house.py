@@ -29,7 +29,8 @@ SECRET_VARIABLE: Final = "DEMO_API_SECRET"  # noqa: S105 - the name of a variabl
 QUIET_SECONDS: Final = 600
 """Longer than the demo lasts on the slowest machine, so that one lifecycle stays unquiet."""
 
-_NOT_INHERITED: Final = frozenset({"DATABASE_URL", "PYTHONSTARTUP", "COLUMNS", "LINES"})
+_NOT_INHERITED: Final = frozenset({"DATABASE_URL", "COLUMNS", "LINES"})
+_NO_BYTECODE: Final = "PYTHONDONTWRITEBYTECODE"
 
 _PROFILE_FILE: Final = """\
 # Written by `unghost demo`; made anew each time.
@@ -145,10 +146,17 @@ def _write_files(house: House, base_url: str) -> None:
     house.variables_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def bare_environment() -> dict[str, str]:
-    """This process's environment without settings of unghost: the demo has its own."""
-    return {
+def bare_environment(folder: Path) -> dict[str, str]:
+    """This process's environment without settings of unghost: the demo has its own.
+
+    Where Python may keep no bytecode, each command would compile CCXT anew, for many seconds; then
+    it is kept in the demo's folder, and nowhere else.
+    """
+    kept = {
         name: text
         for name, text in os.environ.items()
         if not name.startswith(OUR_PREFIXES) and name not in _NOT_INHERITED
     }
+    if kept.pop(_NO_BYTECODE, ""):
+        kept["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
+    return kept

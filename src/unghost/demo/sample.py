@@ -6,12 +6,12 @@ follows from a seed and a given `now`: the same call makes the same sample.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from unghost.demo.bot import ENTRY, EXIT, BNB, Bot, Executed, Leg, Line, Link, Plan
+from unghost.demo.bot import BNB, ENTRY, EXIT, Bot, Executed, Leg, Line, Link, Plan
 from unghost.demo.prices import PricePaths, on_step
 from unghost.demo.staging import stage
 from unghost.demo.world import DEFAULT_MARKETS, PositionMode, PositionSide, World
@@ -31,10 +31,16 @@ HAND_TRADES = (30, 80)
 
 FIRST_ORDER = 40001
 
+_LEGS = tuple(
+    Leg(market=market, side=side)
+    for market in DEFAULT_MARKETS
+    for side in (PositionSide.LONG, PositionSide.SHORT)
+)
 _LINKS = (Link.BOTH, Link.EXCHANGE, Link.CLIENT, Link.NONE)
 _LINK_WEIGHTS = (75, 10, 10, 5)
 _PARTS = ((1,), (1,), (3, 2), (2, 1, 1), (1, 2, 3, 1))
 _DEAD_STATUSES = ("canceled", "expired", "rejected", "cancelled")
+_FEES = ((BNB,), (), (), ())
 _SHARES = ((1,), (1,), (1,), (1, 1), (2, 1))
 
 
@@ -77,17 +83,11 @@ def sample_rows(now: datetime, profile_id: str = PROFILE) -> tuple[Mapping[str, 
 
 def _live_ordinarily(bot: Bot) -> None:
     """Fill the time that the cases leave free with lifecycles that are in order."""
-    free = [(leg, ago) for leg in _legs(bot) for ago in _free_stretches(bot, leg)]
+    free = [(leg, ago) for leg in _LEGS for ago in _free_stretches(bot, leg)]
     free.sort(key=lambda one: -one[1])
     for number, (leg, ago) in enumerate(free):
         trade_id = None if number in HAND_TRADES else f"t-{FIRST_TRADE + number}"
         _trade_round(bot, leg, trade_id, ago)
-
-
-def _legs(bot: Bot) -> Iterator[Leg]:
-    for market in DEFAULT_MARKETS:
-        for side in (PositionSide.LONG, PositionSide.SHORT):
-            yield Leg(market=market, side=side)
 
 
 def _free_stretches(bot: Bot, leg: Leg) -> list[timedelta]:
@@ -127,7 +127,7 @@ def _trade_round(bot: Bot, leg: Leg, trade_id: str | None, begins: timedelta) ->
     quantity = _quantity(bot, leg, begins)
     opens = begins - timedelta(seconds=bot.rng.randint(0, 42_000))
     holds = timedelta(seconds=bot.rng.randint(1_500, 36_000))
-    if bot.rng.random() < 0.15:  # noqa: PLR2004 - about one in seven
+    if bot.rng.choices((True, False), (15, 85))[0]:
         _fail(bot, leg, trade_id, quantity, opens + timedelta(minutes=12))
     for action, ago in ((ENTRY, opens), (EXIT, opens - holds)):
         for executed in _executions(bot, leg, action, quantity, ago):
@@ -155,13 +155,13 @@ def _executions(
     first = on_step(quantity * weights[0] / sum(weights), leg.market.quantity_step)
     amounts = [first, quantity - first] if len(weights) > 1 else [quantity]
     for number, amount in enumerate(amounts):
-        maker = bot.rng.random() < 0.5  # noqa: PLR2004 - half of them
+        maker = bot.rng.choice((True, False))
         plan = Plan(
             quantity=amount,
             ago=ago - timedelta(minutes=6 * number),
             parts=_parts(bot, leg, amount),
             maker=maker,
-            fee_in=(BNB,) if bot.rng.random() < 0.25 else (),  # noqa: PLR2004 - a quarter
+            fee_in=bot.rng.choice(_FEES),
         )
         yield bot.trade(leg, action, plan)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 from unghost.demo.bot import BNB, ENTRY, EXIT, Bot, Executed, Leg, Line, Link, Plan
 from unghost.demo.cases import CASE_OF, WRONGLY_CLOSED_TWICE
@@ -19,7 +20,7 @@ def stage(bot: Bot) -> None:
         _lose_exits,
         _lose_one_of_two_exits,
         _lose_part_of_an_exit,
-        _book_the_exit_less_its_fee,
+        _book_a_little_too_much,
         _leave_the_exit_pending,
         _close_two_by_hand,
         _record_the_exit_without_trade_id,
@@ -43,8 +44,8 @@ def _ago(hours: str) -> timedelta:
     return timedelta(seconds=int(Decimal(hours) * 3600))
 
 
-def _plan(quantity: str, hours: str, **more: object) -> Plan:
-    return Plan(quantity=Decimal(quantity), ago=_ago(hours), **more)  # type: ignore[arg-type] - named by the callers below
+def _plan(quantity: str, hours: str, **more: Any) -> Plan:
+    return Plan(quantity=Decimal(quantity), ago=_ago(hours), **more)
 
 
 def _leg(bot: Bot, trade_id: str) -> Leg:
@@ -53,7 +54,7 @@ def _leg(bot: Bot, trade_id: str) -> Leg:
 
 
 def _enter(
-    bot: Bot, trade_id: str, quantity: str, hours: str, *, booked: str | None = None, **more: object
+    bot: Bot, trade_id: str, quantity: str, hours: str, *, booked: str | None = None, **more: Any
 ) -> Line:
     """Open, and write it down; `booked` is what the row says instead of the truth."""
     leg = _leg(bot, trade_id)
@@ -61,7 +62,7 @@ def _enter(
     return bot.write(trade_id, leg, ENTRY, opened, quantity=Decimal(booked) if booked else None)
 
 
-def _leave(bot: Bot, trade_id: str, quantity: str, hours: str, **more: object) -> Executed:
+def _leave(bot: Bot, trade_id: str, quantity: str, hours: str, **more: Any) -> Executed:
     """Close on the exchange; whether it is written down is another matter."""
     return bot.trade(_leg(bot, trade_id), EXIT, _plan(quantity, hours, **more))
 
@@ -129,10 +130,10 @@ def _close_by_force(bot: Bot) -> None:
 # --- dust --------------------------------------------------------------------------------------
 
 
-def _book_the_exit_less_its_fee(bot: Bot) -> None:
-    _enter(bot, "t-2006", "12.00", "27")
+def _book_a_little_too_much(bot: Bot) -> None:
+    _enter(bot, "t-2006", "12.00", "27", booked="12.0007")
     left = _leave(bot, "t-2006", "12.00", "24.5")
-    bot.write("t-2006", _leg(bot, "t-2006"), EXIT, left, quantity=Decimal("11.9993"))
+    bot.write("t-2006", _leg(bot, "t-2006"), EXIT, left)
 
 
 def _book_what_was_asked_for(bot: Bot) -> None:

@@ -52,7 +52,7 @@ class Walk:
     def environment(self) -> dict[str, str]:
         """What a command of the demo runs in."""
         return {
-            **bare_environment(),
+            **bare_environment(self.house.folder),
             **self.house.variables,
             **self.exports,
             **showing.colours(),
