@@ -98,7 +98,8 @@ def allocate(evidence: Evidence, rules: Rules) -> Allocation:
     netted = net(evidence, tolerance=rules.dust_abs_qty)
     directions = _directions(evidence, netted)
     unsound = [one for one in evidence.lifecycles if not _is_sound(one, directions)]
-    _add_doubts(netted, unsound, directions)
+    _doubt_unsound(netted, unsound, directions)
+    _doubt_unknown_closings(netted, evidence, directions, rules.dust_abs_qty)
     foreign = frozenset(name for one in unsound for name in _exit_names(one, evidence))
     step = _step(evidence, rules)
     legs = tuple(
@@ -224,7 +225,7 @@ def _exit_names(lifecycle: Lifecycle, evidence: Evidence) -> frozenset[str]:
     )
 
 
-def _add_doubts(
+def _doubt_unsound(
     netted: Mapping[PositionSide, LegNetting],
     unsound: Iterable[Lifecycle],
     directions: Mapping[LifecycleKey, PositionSide],
@@ -241,6 +242,29 @@ def _add_doubts(
             leg.doubts.append(
                 f"lifecycles that cannot be judged ({some(names)}), so any fill of this leg may be"
                 " the exit of one of them"
+            )
+
+
+def _doubt_unknown_closings(
+    netted: Mapping[PositionSide, LegNetting],
+    evidence: Evidence,
+    directions: Mapping[LifecycleKey, PositionSide],
+    tolerance: Decimal,
+) -> None:
+    """In one-way mode a buy that closes a short nobody had may as well have opened a long.
+
+    The backward replay knows of the position before the window only what the fills tell it: with a
+    fill missing, an unknown opening looks like a closing of the other side.
+    """
+    for side, leg in netted.items():
+        other = netted[side.opposite]
+        closed = sum((flow.rest for flow in other.closing if not flow.is_hedged), ZERO)
+        own = (one for one in evidence.lifecycles if directions.get(one.key) is side.opposite)
+        excess = closed - sum((one.open_qty for one in own if one.open_qty.is_finite()), ZERO)
+        if excess > tolerance:
+            leg.doubts.append(
+                f"the exchange closed {excess.normalize():f} {side.opposite} that the ledger does"
+                f" not know, which may have opened {side} instead"
             )
 
 

@@ -37,6 +37,7 @@ from unghost.model import (
     Event,
     Evidence,
     Flatness,
+    GateVerdict,
     LedgerRow,
     Lifecycle,
     LifecycleKey,
@@ -112,7 +113,7 @@ class CycleReport:
     def outcome(self) -> Outcome:
         """Environment before refusal before remains: the one that a person must see to first."""
         reasons = {row.reason for row in self.audit if row.decision is Decision.NO_GO}
-        if reasons & _UNREADABLE:
+        if reasons & _UNREADABLE or any(_is_unread(ruling) for ruling in self.rulings):
             return Outcome.ENVIRONMENT
         if reasons & _CLOSED_BY_PAUSE or Reason.LIMIT_EXCEEDED in reasons:
             return Outcome.REFUSED
@@ -130,6 +131,17 @@ _UNREADABLE = {
     Reason.PAUSE_STATUS_UNKNOWN,
 }
 _CLOSED_BY_PAUSE = {Reason.PROFILE_NOT_PAUSED}
+
+
+def _is_unread(ruling: Ruling) -> bool:
+    """Pause or position could not be read, even where an earlier gate names the reason."""
+    return any(
+        gate.verdict is GateVerdict.UNKNOWN and gate.reason in _UNREAD_GATES
+        for gate in ruling.gates
+    )
+
+
+_UNREAD_GATES = {Reason.EXCHANGE_STATE_UNKNOWN, Reason.PAUSE_STATUS_UNKNOWN}
 
 
 def detect_ghosts(desk: Desk) -> tuple[Lifecycle, ...]:

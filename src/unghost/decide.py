@@ -20,7 +20,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal, localcontext
 from itertools import islice
@@ -463,7 +463,8 @@ def pin(
     What moved is refused as plan_drift, and the sentence names which row or which fill.
     """
     planned = {row.backfill_order_id: row for row in plan if row.backfill_order_id}
-    pinned = tuple(_pin_one(ruling, planned) for ruling in rulings)
+    closes = {(row.symbol, row.trade_id, row.exchange_order_id): row for row in plan}
+    pinned = tuple(_pin_one(ruling, _Plan(rows=planned, closes=closes)) for ruling in rulings)
     seen = {one.order_id for ruling in rulings for one in ruling.candidates}
     seen |= {skip.candidate.order_id for ruling in rulings for skip in ruling.skips}
     seen |= {one.order_id for ruling in rulings for one in ruling.refusals if one.order_id}
@@ -471,9 +472,24 @@ def pin(
     return pinned, gone
 
 
-def _pin_one(ruling: Ruling, planned: Mapping[str, AuditRow]) -> Ruling:
-    keep = [one for one in ruling.candidates if _drift(one, planned) is None]
-    drifts = [(one, _drift(one, planned)) for one in ruling.candidates]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Plan:
+    """The planned rows by their id; and by what they close, for an order that has gained fills
+    since goes by the id of its new last one.
+    """
+
+    rows: Mapping[str, AuditRow]
+    closes: Mapping[tuple[str, str, str | None], AuditRow]
+
+    def row(self, candidate: Candidate) -> AuditRow | None:
+        key = candidate.key
+        close = (key.symbol, key.trade_id, candidate.exchange_order_id)
+        return self.rows.get(candidate.order_id) or self.closes.get(close)
+
+
+def _pin_one(ruling: Ruling, plan: _Plan) -> Ruling:
+    keep = [one for one in ruling.candidates if _drift(one, plan) is None]
+    drifts = [(one, _drift(one, plan)) for one in ruling.candidates]
     refusals = tuple(
         Refusal(
             reason=Reason.PLAN_DRIFT,
@@ -487,8 +503,8 @@ def _pin_one(ruling: Ruling, planned: Mapping[str, AuditRow]) -> Ruling:
     return replace(ruling, candidates=tuple(keep), refusals=(*ruling.refusals, *refusals))
 
 
-def _drift(candidate: Candidate, planned: Mapping[str, AuditRow]) -> str | None:
-    row = planned.get(candidate.order_id)
+def _drift(candidate: Candidate, plan: _Plan) -> str | None:
+    row = plan.row(candidate)
     if row is None:
         return f"{candidate.order_id} is not in the plan"
     if row.fingerprint == candidate.fingerprint:

@@ -35,6 +35,11 @@ class PositionSide(StrEnum):
         return Side.BUY if self is PositionSide.LONG else Side.SELL
 
     @property
+    def opposite(self) -> PositionSide:
+        """The other direction."""
+        return PositionSide.SHORT if self is PositionSide.LONG else PositionSide.LONG
+
+    @property
     def closing_side(self) -> Side:
         """The side whose fills bring this position nearer to zero."""
         return Side.SELL if self is PositionSide.LONG else Side.BUY

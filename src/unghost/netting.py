@@ -132,6 +132,11 @@ class OrderFlow:
         return max(ZERO, self.filled - self.accounted)
 
     @property
+    def is_hedged(self) -> bool:
+        """Whether the exchange itself told the leg."""
+        return self.parts[0].fill.position_side is not None
+
+    @property
     def first_at(self) -> datetime:
         """Time of the first fill."""
         return self.parts[0].fill.filled_at
@@ -369,7 +374,7 @@ def _settle_by_time(unlinked: Sequence[_Pending], legs: Mapping[PositionSide, Le
         _match(entries, legs[leg].opening)
         _match([*exits, *copies[leg]], legs[leg].closing)
         # In one-way mode an entry of this leg is an order of the other leg's closing side.
-        _match(entries, _other(leg, legs).closing, one_way_only=True)
+        _match(entries, legs[leg.opposite].closing, one_way_only=True)
         for one in entries:
             legs[leg].proven_entries[one.row.order_id] = before[one.row.order_id] - one.rest
     # An EXIT of unknown leg may be either's: it takes from both, and is explained by one.
@@ -377,15 +382,11 @@ def _settle_by_time(unlinked: Sequence[_Pending], legs: Mapping[PositionSide, Le
         one.rest = min(copy.rest for copy in rests)
 
 
-def _other(leg: PositionSide, legs: Mapping[PositionSide, LegNetting]) -> LegNetting:
-    return legs[PositionSide.SHORT if leg is PositionSide.LONG else PositionSide.LONG]
-
-
 def _match(
     rows: Sequence[_Pending], orders: Sequence[OrderFlow], *, one_way_only: bool = False
 ) -> None:
     """Exact quantity first, then nearest in time; ties by id, so that input order is nothing."""
-    timetable = _Timetable(flow for flow in orders if not (one_way_only and _is_hedged(flow)))
+    timetable = _Timetable(flow for flow in orders if not (one_way_only and flow.is_hedged))
     near = [
         (_distance(one.row.at, flow), flow.exchange_order_id, one.row.order_id, one, flow)
         for one in rows
@@ -397,10 +398,6 @@ def _match(
         for *_, one, flow in near:
             if one.rest and flow.rest and (not exact or one.rest == flow.rest):
                 one.rest -= flow.take(one.row, one.rest)
-
-
-def _is_hedged(flow: OrderFlow) -> bool:
-    return flow.parts[0].fill.position_side is not None
 
 
 class _Timetable:

@@ -230,6 +230,7 @@ def evidence(
     names = {*market.spellings, market.unified, market.native_id}
     lifecycles = [one for one in lifecycles_of(rows) if one.key.symbol in names]
     span = span or window(lifecycles, Rules(), NOW)
+    fills = tuple(one for one in fills if span.start_at <= one.filled_at <= span.end_at)
     chosen = row_filter(market, span, fills)
     resolved = dict.fromkeys((*BTC.spellings, *ETH.spellings), market)
     return Evidence(

@@ -12,7 +12,6 @@ from decimal import Decimal
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from tests.core.builders import (
     LONG,
     NOW,
@@ -25,6 +24,7 @@ from tests.core.builders import (
     written,
 )
 from tests.core.worlds import World, shuffled, worlds
+
 from unghost import rowfacts
 from unghost.decide import confront
 from unghost.gates import Case, pass_gates

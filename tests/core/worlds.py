@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from hypothesis import strategies as st
-
 from tests.core.builders import (
     LONG,
     SHORT,
@@ -21,6 +20,7 @@ from tests.core.builders import (
     fill,
     row,
 )
+
 from unghost.model import Evidence, Fill, LedgerRow, PositionSide
 
 QUANTITIES = ["1", "2", "2", "3", "5", "0.4", "0.0007", "4.9995"]

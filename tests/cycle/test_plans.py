@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-
 from tests.cycle.bench import (
     ETH,
     ETH_NATIVE,
@@ -19,6 +18,7 @@ from tests.cycle.bench import (
     told,
     utc_now,
 )
+
 from unghost.criteria import Verdict
 from unghost.cycle import GoNoGo, Outcome, go_no_go
 from unghost.demo.world import Part
@@ -110,7 +110,16 @@ def as_written(row: dict[str, Any]) -> dict[str, Any]:
     from datetime import datetime
 
     numbers = ("quantity", "qty", "price", "fee")
-    texts = "profile_id symbol trade_id action status fee_currency exchange_order_id side".split()
+    texts = [
+        "profile_id",
+        "symbol",
+        "trade_id",
+        "action",
+        "status",
+        "fee_currency",
+        "exchange_order_id",
+        "side",
+    ]
     return (
         {name: row[name] for name in texts}
         | {name: None if row[name] is None else Decimal(str(row[name])) for name in numbers}

@@ -67,6 +67,17 @@ def test_ccxt_itself_cannot_place_an_order_even_if_got_hold_of(account, btc, ven
     assert venue.requests() == ()
 
 
+def test_an_exchange_that_is_read_by_post_cannot_place_an_order_by_post_either(connect, venue):
+    account = connect(venue.base_url, exchange="okx")
+
+    async def order():
+        await ccxt_object(account).privatePostTradeOrder({"instId": "BTC-USDT-SWAP"})
+
+    with pytest.raises(ReadFailed, match="only reads are allowed"):
+        account._runner.run(order())
+    assert venue.requests() == ()
+
+
 @pytest.mark.parametrize("name", ("fapiPrivatePostOrder", "fapiPrivateDeleteOrder", "create_order"))
 def test_an_endpoint_outside_of_the_list_is_refused(account, venue, name):
     async def ask():

@@ -222,7 +222,8 @@ def test_a_path_that_is_too_long_for_a_socket(unghost_home):
         assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
         outsider = Account(uid=65_533, gid=65_533)
         assert not outsider.reaches(sockets)
-    sockets.rmdir()
+    if sockets.exists():
+        sockets.rmdir()
 
 
 def test_a_name_with_blanks_quotes_and_a_comma(unghost_home):

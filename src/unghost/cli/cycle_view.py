@@ -123,7 +123,10 @@ def _count(number: int, verdict: GateVerdict) -> Text:
 
 
 def _rows(report: CycleReport) -> Iterator[RenderableType]:
-    rows = [row for row in report.audit if row.decision is not Decision.NO_GO]
+    rows = sorted(
+        (row for row in report.audit if row.decision is not Decision.NO_GO),
+        key=lambda row: (row.symbol, row.trade_id, row.audit_id),
+    )
     if not rows:
         return
     yield tables.audit_table("Rows", rows[:MOST_ROWS_SHOWN])
@@ -134,7 +137,7 @@ def _rows(report: CycleReport) -> Iterator[RenderableType]:
 
 def _refusals(audit: Sequence[AuditRow]) -> Iterator[RenderableType]:
     by_reason: dict[Reason, list[AuditRow]] = defaultdict(list)
-    for row in audit:
+    for row in reversed(audit):  # the record is newest first, people read oldest first
         if row.decision is Decision.NO_GO:
             by_reason[row.reason].append(row)
     if not by_reason:

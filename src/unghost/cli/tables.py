@@ -20,6 +20,7 @@ from unghost.model import (
     Lifecycle,
     OverClosed,
     PauseState,
+    Reason,
     StatusChange,
 )
 
@@ -51,7 +52,12 @@ Column = tuple[str, Sequence[str | Text | Decimal | datetime | None]]
 def table(title: str, *columns: Column) -> Table:
     """A table out of named columns; a column of numbers is aligned at the decimal point."""
     drawn = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
     )
     cells = []
     for name, values in columns:
@@ -118,15 +124,20 @@ def audit_table(title: str, rows: Sequence[AuditRow]) -> Table:
     return table(
         title,
         ("decision", [decision_word(row.decision) for row in rows]),
-        ("reason", [row.reason for row in rows]),
+        ("resting on", [_basis(row) for row in rows]),
         ("symbol", [row.symbol for row in rows]),
         ("trade_id", [row.trade_id for row in rows]),
         ("filled_qty", [row.filled_qty for row in rows]),
         ("price", [row.price for row in rows]),
         ("filled_at", [row.filled_at for row in rows]),
-        ("by", [row.attribution for row in rows]),
         ("backfill_order_id", [row.backfill_order_id for row in rows]),
     )
+
+
+def _basis(row: AuditRow) -> str:
+    """The reason; of fill evidence the tier of its attribution, which tells more."""
+    is_evidence = row.reason is Reason.FILL_EVIDENCE and row.attribution is not None
+    return f"fills, {row.attribution}" if is_evidence else row.reason
 
 
 def record_table(rows: Sequence[AuditRow]) -> Table:

@@ -258,7 +258,7 @@ CASES: tuple[Case, ...] = (
         side=LONG,
         name="fill and dust",
         reasons=_DUST + _FILLS,
-        happened="Booked as 250.3 where 250 were bought; the lost exit covers 250, the rest is small.",
+        happened="Booked as 250.3 where 250 were bought; the lost exit covers all but 0.3.",
     ),
     Case(
         trade_id="t-2028",

@@ -224,6 +224,8 @@ def reinstated(findings: Findings) -> str:
     require(
         now.digest_without_status == applied.digest_without_status, "more than a status changed"
     )
+    before = findings.states["before"]
+    require(now.digest_of_the_bots == before.digest_of_the_bots, "a row of the bot's was changed")
     require(
         findings.exposures["reinstated"] == findings.exposures["applied"],
         "the ledger does not count what it counted after the apply",

@@ -27,6 +27,9 @@ from unghost.model import Decision
 
 PICTURE_WIDTH: Final = 116
 PICTURE_TITLE: Final = "unghost demo"
+PICTURED_CASES: Final = frozenset(
+    f"t-{number}" for number in (2001, 2004, 2006, 2007, 2008, 2012, 2013, 2015, 2017, 2022, 2027)
+)
 _FONT_FROM_AFAR: Final = re.compile(r"@font-face\s*\{[^}]*\}\s*")
 
 
@@ -41,6 +44,14 @@ class Show:
     def width(self) -> int:
         """Columns that a command's output may take."""
         return self.console.width if self.picture is None else PICTURE_WIDTH
+
+    def put_cases(self) -> None:
+        """Show all cases; in the picture, which must stay readable, some of them."""
+        self.console.print(cases_table(CASES, "What happened, and what unghost says"))
+        if self.picture is not None:
+            some = [case for case in CASES if case.trade_id in PICTURED_CASES]
+            title = f"What happened, and what unghost says ({len(some)} of {len(CASES)})"
+            self.picture.print(cases_table(some, title))
 
     def tell(self, sentence: str) -> None:
         """One quiet line about what is going on."""
@@ -106,9 +117,14 @@ def typed(arguments: Sequence[str], exports: Mapping[str, str]) -> Text:
     return Text("\n".join(lines), style="bold cyan")
 
 
-def output(text: str) -> Text:
-    """What a command printed, in its own colours."""
-    return Text.from_ansi(text.strip("\n"))
+def output(text: str, most_lines: int | None = None) -> Text:
+    """What a command printed, in its own colours; the first lines where not all are wanted."""
+    lines = text.strip("\n").splitlines()
+    shown = Text.from_ansi("\n".join(lines[:most_lines]))
+    left_out = len(lines) - len(lines[:most_lines])
+    if left_out:
+        shown.append(f"\n… and {left_out} lines more, much as before", style="dim")
+    return shown
 
 
 def outcome(sentence: str) -> Text:
@@ -116,10 +132,10 @@ def outcome(sentence: str) -> Text:
     return Text.assemble(("✓ ", "bold green"), (sentence, "green"))
 
 
-def cases_table() -> Table:
+def cases_table(cases: Sequence[Case], title: str) -> Table:
     """What really happened to each lifecycle, beside what unghost says of it."""
     drawn = Table(
-        title="What happened, and what unghost says",
+        title=title,
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
@@ -130,7 +146,7 @@ def cases_table() -> Table:
     drawn.add_column("side", no_wrap=True)
     drawn.add_column("what happened", ratio=3)
     drawn.add_column("decision and reason", ratio=2)
-    for case in CASES:
+    for case in cases:
         drawn.add_row(case.trade_id, case.symbol, case.side, case.happened, _answer(case))
     return drawn
 

@@ -27,7 +27,8 @@ class Step:
     """One step. Without `arguments` nothing is typed: the check itself is the step.
 
     `exports` are set before the command and stay set. In `arguments`, `{plan}` and `{applied}`
-    stand for the ids of the batches. `pictured` says how much of it the picture shows.
+    stand for the ids of the batches. `most_lines` of its output are shown, where it says what an
+    earlier step has said already. `pictured` and `output_pictured` say what the picture shows.
     """
 
     title: str
@@ -40,6 +41,7 @@ class Step:
     shows_cases: bool = False
     pictured: bool = False
     output_pictured: bool = False
+    most_lines: int | None = None
 
 
 def _sample_loaded(findings: Findings) -> str:
@@ -156,6 +158,7 @@ STEPS: Final[tuple[Step, ...]] = (
         section="checklist section 3",
         before="The same plan once more. Ids follow from the fills, so every row is recognised.",
         arguments=("cycle", "--plan", "{plan}", *_CHOICE),
+        most_lines=8,
         code=SOMETHING_REMAINS,
         check=checks.nothing_new,
         pictured=True,
@@ -172,6 +175,7 @@ STEPS: Final[tuple[Step, ...]] = (
         title="Reinstate",
         before="And forward again, after asking for the pause and for flat markets once more.",
         arguments=("reinstate", "{applied}", *_CHOICE, "--yes"),
+        most_lines=8,
         check=checks.reinstated,
         pictured=True,
     ),

@@ -106,7 +106,7 @@ def _take(under_way: Walk, number: int, step: Step) -> None:
     except StepFailed as failed:
         raise StepFailed(_failed(under_way, number, step, str(failed))) from failed
     if step.shows_cases:
-        show.put(showing.cases_table())
+        show.put_cases()
     show.put(showing.outcome(sentence), pictured=step.pictured)
     under_way.done.append(_document(number, step, ran, sentence))
 
@@ -121,7 +121,7 @@ def _run(under_way: Walk, step: Step) -> Ran:
         ran = run_unghost(arguments, under_way.environment())
     for text in (ran.out, ran.err):
         if text.strip():
-            show.put(showing.output(text), pictured=step.output_pictured)
+            show.put(showing.output(text, step.most_lines), pictured=step.output_pictured)
     if ran.code != step.code:
         number = STEPS.index(step) + 1
         told = _failed(under_way, number, step, f"exit code {ran.code}, expected {step.code}")

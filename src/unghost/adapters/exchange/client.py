@@ -102,7 +102,7 @@ class _Strict:
         if asking is None or method not in self.unghost_verbs:
             raise ReadFailed(FailureKind.REFUSED, "only reads are allowed")
         self.unghost_calls[urlsplit(url).path] += 1
-        answer = await super().fetch(url, method, headers, body)  # type: ignore[misc]
+        answer = await super().fetch(url, method, headers, body)  # type: ignore[misc]  # ccxt carries no types
         if not isinstance(answer, dict | list):
             raise malformed(f"the answer of {urlsplit(url).path} was not a JSON object or list")
         if asking.status is not None and asking.status >= BAD_STATUS:
@@ -124,7 +124,7 @@ class _Strict:
             asking.status, asking.headers = code, headers or {}
         # Binance chooses its table of error codes by the address that it thinks it called.
         true_url = self._true_url(url)
-        return super().handle_errors(code, reason, true_url, method, headers, *rest)  # type: ignore[misc]
+        return super().handle_errors(code, reason, true_url, method, headers, *rest)  # type: ignore[misc]  # ccxt carries no types
 
     def _true_url(self, url: str) -> str:
         moved_here = (prefix for prefix in self.unghost_origins if url.startswith(prefix))

@@ -1,0 +1,460 @@
+"""Others at work at the same time, and ends in the middle: nothing half-written, nothing twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from tests.cycle.bench import ACCOUNT, ETH, PROFILE, Bench, batch_id, hours_ago, told
+from tests.cycle.wire import Wire, wire_to
+
+from unghost.adapters.postgres.connection import Database
+from unghost.adapters.postgres.ledger import PostgresLedger
+from unghost.cycle import CycleReport, Desk, Outcome
+from unghost.errors import CommitOutcomeUnknownError, DatabaseError, RefusedError
+from unghost.model import Decision, Reason
+from unghost.rollback import roll_back
+
+APPLIED = (Decision.APPLIED, Reason.FILL_EVIDENCE)
+HALF = Decimal("0.5")
+
+
+def just_before_writing(bench: Bench, action: Callable[[], object]) -> None:
+    """The third reading of positions is the last question before the write."""
+    bench.venue.before("positionRisk", lambda _: action() and None, call=3)
+
+
+def pending(bench: Bench) -> int:
+    found = bench.rows(
+        "SELECT count(*) FROM reconciliation_backfill_audit WHERE decision = 'PENDING_APPLY'"
+    )
+    return int(found[0][0])
+
+
+def applied_rows(bench: Bench) -> list[tuple[str, str]]:
+    """(trade_id, order_id) of every APPLIED audit row of all batches."""
+    return bench.rows(
+        "SELECT trade_id, backfill_order_id FROM reconciliation_backfill_audit"
+        " WHERE decision = 'APPLIED' ORDER BY 1, 2"
+    )
+
+
+def assert_audit_is_the_ledger(bench: Bench) -> None:
+    """Invariant 8: each row of ours has one APPLIED audit row, and the other way round."""
+    written = bench.rows(
+        "SELECT trade_id, order_id FROM orders WHERE order_id LIKE 'BFILL-%' ORDER BY 1, 2"
+    )
+    assert applied_rows(bench) == written
+    assert pending(bench) == 0
+
+
+# --- two at once -------------------------------------------------------------------------------
+
+
+def at_once(*jobs: Callable[[], CycleReport]) -> list[CycleReport]:
+    start = threading.Barrier(len(jobs))
+
+    def run(job: Callable[[], CycleReport]) -> CycleReport:
+        start.wait(timeout=20)
+        return job()
+
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        return list(pool.map(run, jobs))
+
+
+def test_two_applies_at_once_write_each_row_once(bench, database_url):
+    for number in range(5):
+        bench.ghost(f"t-{number}", f"0.{number + 1}")
+    bench.pause()
+    with closing(Database(database_url)) as another:
+        desks = [bench.new_desk(), bench.new_desk(database=another)]
+        reports = at_once(*(lambda desk=desk: bench.apply(desk=desk) for desk in desks))
+    assert sorted(len(report.audit) for report in reports) == [0, 5]
+    assert [row[1] for row in bench.backfills()] == [Decimal(f"0.{n + 1}") for n in range(5)]
+    assert_audit_is_the_ledger(bench)
+
+
+SCRIPT = """
+import json, sys
+from unghost.adapters.postgres.connection import Database
+from unghost.cycle import run_cycle
+from unghost.demo.venue import Venue
+from unghost.demo.world import World
+from dataclasses import replace
+from unghost.model import Mode
+from tests.cycle.bench import desk_at, open_account
+
+venue = Venue(World())
+venue.base_url = sys.argv[2]
+desk = desk_at(Database(sys.argv[1]), open_account(venue))
+desk = replace(desk, rules=replace(desk.rules, mode=Mode.APPLY))
+print("ready", flush=True)
+sys.stdin.readline()
+report = run_cycle(desk, actor="process")
+print(json.dumps([row.decision for row in report.audit]), flush=True)
+desk.exchange.close()
+"""
+
+
+def test_two_processes_at_once_write_each_row_once(bench):
+    bench.ghost("t-1")
+    bench.ghost("t-2", "2", symbol=ETH)
+    bench.pause()
+    command = [sys.executable, "-c", SCRIPT, bench.database_url, bench.venue.base_url]
+    path = os.pathsep.join(each for each in [os.getcwd(), *sys.path] if each)
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    running = [
+        subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, **pipes) for _ in "ab"
+    ]
+    for process in running:
+        assert process.stdout.readline() == "ready\n"
+    for process in running:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    answers = [process.communicate(timeout=60)[0].splitlines()[-1] for process in running]
+    assert sorted(json.loads(answer) for answer in answers) == [[], ["APPLIED", "APPLIED"]]
+    assert_audit_is_the_ledger(bench)
+
+
+class ImpatientLedger(PostgresLedger):
+    """The ledger as it is, for tests that do not want to wait for half a minute."""
+
+    def applying(self, account: str, *, wait_seconds: float = 0.2) -> AbstractContextManager[None]:
+        return super().applying(account, wait_seconds=wait_seconds)
+
+
+def test_an_apply_that_would_wait_too_long_is_told_who_is_in_the_way(bench):
+    bench.ghost("t-1")
+    bench.pause()
+    desk = replace(bench.desk, ledger=ImpatientLedger(bench.database))
+    with bench.new_desk().ledger.applying(ACCOUNT):
+        with pytest.raises(RefusedError, match="another apply of account 'desk' is running"):
+            bench.apply(desk=desk)
+        assert told(bench.dry_run(desk))[0][1] == Decision.DRY_RUN
+    assert told(bench.apply(desk=desk)) == [("t-1", *APPLIED)]
+
+
+def test_two_profiles_of_one_account_at_once_share_one_closing_order(bench, database_url):
+    """One order of 1.0 closed both: each gets its half, whoever comes first."""
+    both = ("a", "b")
+    for name in both:
+        bench.opened(f"t-{name}", "0.5", profile_id=name)
+        bench.pause(name)
+    close = bench.trade("sell", "1.0", at=hours_ago(1), price="41000", fee=Decimal("4"))
+    with closing(Database(database_url)) as another:
+        desks = [bench.new_desk("a", both), bench.new_desk("b", both, database=another)]
+        at_once(*(lambda desk=desk: bench.apply(desk=desk) for desk in desks))
+    rows = bench.rows(
+        "SELECT profile_id, quantity, fee, exchange_order_id FROM orders"
+        " WHERE order_id LIKE 'BFILL-%' ORDER BY 1"
+    )
+    assert rows == [("a", HALF, Decimal(2), close), ("b", HALF, Decimal(2), close)]
+
+
+def test_two_profiles_of_one_account_at_once_never_use_a_fill_twice(bench, database_url):
+    """The order of b never filled. A single exit of 0.5 could be either's, and is given to none."""
+    both = ("a", "b")
+    bench.opened("t-a", "0.5", profile_id="a")
+    bench.book("t-b", "ENTRY", "0.5", profile_id="b", exchange_order_id="777", at=hours_ago(5))
+    bench.trade("sell", "0.5", at=hours_ago(1))
+    for name in both:
+        bench.pause(name)
+    with closing(Database(database_url)) as another:
+        desks = [bench.new_desk("a", both), bench.new_desk("b", both, database=another)]
+        at_once(*(lambda desk=desk: bench.apply(desk=desk) for desk in desks))
+    assert bench.closed_by_us() <= HALF
+    assert bench.closed_by_us() == 0
+
+
+# --- the bot at work ---------------------------------------------------------------------------
+
+
+def test_failures_2_a_real_exit_between_decision_and_write_stops_the_write(bench):
+    _, close = bench.ghost("t-1")
+    bench.pause()
+    just_before_writing(bench, lambda: bench.book("t-1", "EXIT", "0.5", exchange_order_id=close))
+    report = bench.apply()
+    assert told(report) == [("t-1", Decision.NO_GO, Reason.LEDGER_CHANGED)]
+    assert report.outcome is Outcome.REMAINING
+    assert bench.backfills() == []
+    assert bench.apply().lifecycles == ()
+
+
+@pytest.mark.parametrize("call", (1, 2))
+@pytest.mark.parametrize("booked", ("0.0005", "0.0002"))
+def test_a_real_exit_of_dust_while_the_evidence_is_gathered_stops_the_write(bench, call, booked):
+    """It comes after the lifecycles were read and before the other rows are."""
+    _, close = bench.ghost("t-1", "0.5")
+    bench.book("t-1", "EXIT", "0.4995", exchange_order_id=close, at=hours_ago(3))
+    bench.pause()
+    book = lambda _: bench.book("t-1", "EXIT", booked, at=hours_ago(3)) and None  # noqa: E731
+    bench.venue.before("positionRisk", book, call=call)
+    bench.apply()
+    assert bench.backfills() == []
+    bench.apply()
+    assert bench.closed_by_us() == Decimal("0.0005") - Decimal(booked)
+
+
+def test_a_row_that_the_bot_commits_while_ours_are_inserted_undoes_ours(bench):
+    """A trigger stands for the bot: its row is there between our insert and our commit."""
+    bench.ghost("t-1")
+    bench.pause()
+    bench.run(
+        """
+        CREATE FUNCTION bot() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.order_id LIKE 'BFILL-%' THEN
+                INSERT INTO orders (order_id, profile_id, symbol, trade_id, action, status,
+                                    quantity, filled_at)
+                VALUES ('late', 'main', 'BTCUSDT', 't-1', 'EXIT', 'filled', 0.5, now());
+            END IF;
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER bot AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION bot()
+        """
+    )
+    report = bench.apply()
+    assert told(report) == [("t-1", Decision.NO_GO, Reason.LEDGER_CHANGED)]
+    assert bench.rows("SELECT count(*) FROM orders") == [(1,)]
+
+
+def test_a_new_entry_of_the_same_market_between_decision_and_write_stops_it(bench):
+    bench.ghost("t-1")
+    bench.pause()
+    just_before_writing(bench, lambda: bench.book("t-2", "ENTRY", "0.5", at=hours_ago(4)))
+    assert told(bench.apply()) == [("t-1", Decision.NO_GO, Reason.LEDGER_CHANGED)]
+
+
+def test_a_row_of_another_market_disturbs_nobody(bench):
+    bench.ghost("t-1")
+    bench.ghost("t-2", "2", symbol=ETH)
+    bench.pause()
+    just_before_writing(bench, lambda: bench.book("t-3", "ENTRY", "1", symbol="SOLUSDT"))
+    assert told(bench.apply()) == [("t-1", *APPLIED), ("t-2", *APPLIED)]
+
+
+def test_one_market_that_changed_does_not_hold_up_another(bench):
+    bench.ghost("t-1")
+    bench.ghost("t-2", "2", symbol=ETH)
+    bench.pause()
+    just_before_writing(bench, lambda: bench.book("t-1", "EXIT", "0.1"))
+    report = bench.apply()
+    changed = (Decision.NO_GO, Reason.LEDGER_CHANGED)
+    assert told(report) == [("t-1", *changed), ("t-2", *APPLIED)]
+
+
+def test_a_resume_between_decision_and_write_stops_the_write(bench):
+    bench.ghost("t-1")
+    bench.pause()
+    just_before_writing(bench, bench.resume)
+    report = bench.apply()
+    assert told(report) == [("t-1", Decision.NO_GO, Reason.PROFILE_NOT_PAUSED)]
+    assert report.outcome is Outcome.REFUSED
+    assert bench.backfills() == []
+
+
+def test_a_rollback_of_the_same_market_while_an_apply_runs_stops_the_write(bench):
+    """What an earlier batch had claimed is free again: this apply has not reckoned with it."""
+    bench.ghost("t-1")
+    bench.pause()
+    earlier = batch_id(bench.apply())
+    bench.ghost("t-2", "0.3", opened=hours_ago(2), closed=hours_ago(1))
+    just_before_writing(bench, lambda: roll_back(bench.new_desk(), earlier, actor="tester"))
+    report = bench.apply()
+    assert told(report) == [("t-2", Decision.NO_GO, Reason.LEDGER_CHANGED)]
+    assert bench.backfills() == [("t-1", HALF, "canceled")]
+    assert sorted(told(bench.apply())) == [
+        ("t-1", Decision.SKIP_EXISTING, Reason.BACKFILL_ROLLED_BACK),
+        ("t-2", *APPLIED),
+    ]
+
+
+def test_a_rollback_of_the_batch_that_is_being_written_finds_nothing_to_undo(bench):
+    bench.ghost("t-1")
+    bench.pause()
+
+    def undo() -> None:
+        ((running,),) = bench.rows("SELECT batch_id FROM reconciliation_backfill_batch")
+        assert roll_back(bench.new_desk(), running, actor="tester") == ()
+
+    just_before_writing(bench, undo)
+    assert told(bench.apply()) == [("t-1", *APPLIED)]
+    assert_audit_is_the_ledger(bench)
+
+
+# --- the database lets go ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def wire(database_url) -> Iterator[Wire]:
+    with wire_to(database_url) as made:
+        yield made
+
+
+@pytest.fixture
+def wired(bench: Bench, wire: Wire) -> Iterator[Desk]:
+    """A desk whose database hangs on a wire."""
+    database = Database(wire.conninfo)
+    yield bench.new_desk(database=database)
+    database.close()
+
+
+def test_the_guard_lost_in_mid_apply_writes_nothing_and_the_next_cycle_does(bench):
+    bench.ghost("t-1")
+    bench.pause()
+    end_it = (
+        "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database d ON d.oid = database"
+        " WHERE locktype = 'advisory' AND datname = current_database()"
+    )
+    just_before_writing(bench, lambda: bench.rows(end_it))
+    with pytest.raises(DatabaseError, match="keeps other applies out was lost"):
+        bench.apply()
+    assert bench.backfills() == []
+
+    bench.venue.clear_faults()
+    assert told(bench.apply()) == [("t-1", *APPLIED)]
+    assert_audit_is_the_ledger(bench)
+    statuses = bench.rows("SELECT status FROM reconciliation_backfill_batch ORDER BY started_at")
+    assert statuses == [("failed",), ("finished",)]
+
+
+@pytest.mark.parametrize("endpoint", ("positionRisk", "userTrades"))
+def test_the_database_gone_in_mid_cycle(bench, wire, wired, endpoint):
+    bench.ghost("t-1")
+    bench.pause()
+    bench.venue.before(endpoint, lambda _: wire.cut())
+    with pytest.raises(DatabaseError):
+        bench.apply(desk=wired)
+    assert bench.backfills() == []
+    wire.mend()
+    assert told(bench.apply(desk=wired)) == [("t-1", *APPLIED)]
+    assert_audit_is_the_ledger(bench)
+
+
+def test_a_commit_whose_answer_is_lost_is_read_back(bench, wire, wired):
+    bench.ghost("t-1")
+    bench.pause()
+    just_before_writing(bench, wire.swallow_the_next_commit)
+    with pytest.raises(CommitOutcomeUnknownError):
+        bench.apply(desk=wired)
+    bench.venue.clear_faults()
+    assert_audit_is_the_ledger(bench)
+    assert bench.backfills() == [("t-1", HALF, "filled")]
+    assert bench.apply(desk=wired).audit == ()
+
+
+def test_failures_20_a_commit_that_failed_with_its_answer_is_not_taken_for_done(bench):
+    bench.ghost("t-1")
+    bench.pause()
+    bench.run(
+        """
+        CREATE FUNCTION end_it() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
+        CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON orders
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION end_it()
+        """
+    )
+    with pytest.raises(CommitOutcomeUnknownError):
+        bench.apply()
+    assert bench.backfills() == []
+    assert_audit_is_the_ledger(bench)
+    bench.run("DROP TRIGGER at_commit ON orders")
+    assert told(bench.apply()) == [("t-1", *APPLIED)]
+
+
+def test_invariant_9_an_end_at_any_statement_loses_nothing_and_doubles_nothing(bench, wire, wired):
+    """The wire is cut after the first message of an apply, after the second, and so on."""
+    bench.pause()
+    whole = messages_of_an_apply(bench, wire, wired)
+    assert whole > 20
+    for number in range(whole):
+        bench.run("TRUNCATE orders")
+        trade_id = f"t-{number}"
+        bench.ghost(trade_id, opened=hours_ago(5), closed=hours_ago(3))
+        wire.cut()
+        wire.mend()
+        wire.cut_after(number)
+        with pytest.raises(DatabaseError):
+            bench.apply(desk=wired)
+        wire.mend()
+        bench.apply(desk=wired)
+        assert bench.backfills() == [(trade_id, HALF, "filled")], number
+        mine = [row for row in applied_rows(bench) if row[0] == trade_id]
+        assert (len(mine), pending(bench)) == (1, 0), number
+        bench.world.fills(PROFILE)
+        forget_everything(bench)
+
+
+def forget_everything(bench: Bench) -> None:
+    for fill in bench.world.fills(PROFILE):
+        bench.world.forget_fill(fill)
+
+
+def messages_of_an_apply(bench: Bench, wire: Wire, desk: Desk) -> int:
+    bench.ghost("t-first")
+    wire.mend()
+    bench.apply(desk=desk)
+    forget_everything(bench)
+    return wire.sent
+
+
+# --- the record cannot be kept -----------------------------------------------------------------
+
+REFUSING = """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'the disk of the audit is full'; END $$;
+    CREATE TRIGGER refuse BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION refuse()
+"""
+
+
+@pytest.mark.parametrize(
+    ("event", "table"),
+    (
+        ("INSERT", "reconciliation_backfill_batch"),
+        ("INSERT", "reconciliation_backfill_audit"),
+        ("UPDATE", "reconciliation_backfill_audit"),
+    ),
+)
+def test_where_the_audit_cannot_be_written_nothing_is_applied(bench, event, table):
+    bench.ghost("t-1")
+    bench.pause()
+    bench.run(REFUSING.format(event=event, table=table))
+    with pytest.raises(DatabaseError, match="the disk of the audit is full"):
+        bench.apply()
+    assert bench.backfills() == []
+
+    bench.run(f"DROP TRIGGER refuse ON {table}")  # noqa: S608 - one of three names above
+    assert told(bench.apply()) == [("t-1", *APPLIED)]
+    assert_audit_is_the_ledger(bench)
+
+
+def test_failures_19_a_chunk_that_the_ledger_refuses_is_refused_whole(bench):
+    """The second row cannot be written: the first is not either, and the audit says so."""
+    bench.ghost("t-1")
+    bench.ghost("t-2", "2", symbol=ETH)
+    bench.pause()
+    bench.run("ALTER TABLE orders ADD CONSTRAINT small CHECK (action = 'ENTRY' OR quantity < 1)")
+    with pytest.raises(DatabaseError, match="small"):
+        bench.apply()
+    assert bench.backfills() == []
+    decisions = bench.rows("SELECT decision, reason FROM reconciliation_backfill_audit")
+    assert decisions == [("NO_GO", "interrupted_before_apply")] * 2
+
+
+def test_events_that_cannot_be_stored_leave_the_applied_rows_in_the_record(bench):
+    bench.ghost("t-1")
+    bench.pause()
+    bench.run(REFUSING.format(event="INSERT", table="reconciliation_event"))
+    with pytest.raises(DatabaseError):
+        bench.apply()
+    assert_audit_is_the_ledger(bench)
