@@ -258,14 +258,21 @@ def _doubt_unknown_closings(
     """
     for side, leg in netted.items():
         other = netted[side.opposite]
-        closed = sum((flow.rest for flow in other.closing if not flow.is_hedged), ZERO)
         own = (one for one in evidence.lifecycles if directions.get(one.key) is side.opposite)
-        excess = closed - sum((one.open_qty for one in own if one.open_qty.is_finite()), ZERO)
+        known = sum((one.open_qty for one in own if one.open_qty.is_finite()), ZERO)
+        unclaimed = sum((flow.rest for flow in other.closing if not flow.is_hedged), ZERO)
+        excess = min(_held_before(other), unclaimed - known)
         if excess > tolerance:
             leg.doubts.append(
                 f"the exchange closed {excess.normalize():f} {side.opposite} that the ledger does"
                 f" not know, which may have opened {side} instead"
             )
+
+
+def _held_before(leg: LegNetting) -> Decimal:
+    """The position of a one-way leg when the window begins: what it closed more than it opened."""
+    closed = sum((flow.filled for flow in leg.closing if not flow.is_hedged), ZERO)
+    return closed - sum((flow.filled for flow in leg.opening if not flow.is_hedged), ZERO)
 
 
 def _is_sound(lifecycle: Lifecycle, directions: Mapping[LifecycleKey, PositionSide]) -> bool:

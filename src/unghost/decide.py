@@ -168,12 +168,17 @@ def _uncovered(case: Case, leg: LegAllocation, remainder: Decimal) -> Refusal:
     threshold = dust_threshold(case.lifecycle.open_qty, case.rules)
     if leg.doubts and leg.unclaimed:
         return _refusal(case, Reason.AMBIGUOUS_ATTRIBUTION, remainder, "; ".join(leg.doubts))
+    against = (
+        f"; {plain(leg.unexplained)} recorded as closed has no fill in the window and counts"
+        " against the others"
+    )
     return _refusal(
         case,
         Reason.MISSING_FILL_EVIDENCE,
         remainder,
         f"no fill covers {plain(remainder)} of {plain(case.lifecycle.open_qty)},"
-        f" more than the dust threshold of {plain(threshold)}",
+        f" more than the dust threshold of {plain(threshold)}"
+        f"{against if leg.unexplained > 0 else ''}",
     )
 
 

@@ -60,6 +60,10 @@ class World:
         """Short: a counterexample is read by people."""
         return "\n".join(["World", *map(_row_line, self.rows), *map(_fill_line, self.fills)])
 
+    def _repr_pretty_(self, printer, cycle) -> None:
+        """What hypothesis prints."""
+        printer.text(repr(self))
+
     def evidence(self, profile: str = "main", **more) -> Evidence:
         return evidence(self.rows, self.fills, profile=profile, **more)
 
@@ -123,7 +127,7 @@ def worlds(draw: st.DrawFn, *, tidy: bool = False) -> World:
         _spell(tell, spell, hedged=hedged)
     orders = tuple(tell.orders)
     return World(
-        rows=tuple(_rows(orders, draw)),
+        rows=tuple(_rows(orders, draw, tidy=tidy)),
         fills=tuple(one for order in orders for one in _fills(order, hedged=hedged)),
         hedged=hedged,
         orders=orders,
@@ -182,11 +186,11 @@ def _fills(order: Order, *, hedged: bool) -> Iterable[Fill]:
         )
 
 
-def _rows(orders: Iterable[Order], draw: st.DrawFn) -> Iterable[LedgerRow]:
+def _rows(orders: Iterable[Order], draw: st.DrawFn, *, tidy: bool) -> Iterable[LedgerRow]:
     for number, order in enumerate(orders):
         if order.owner is None:
             continue
-        late = draw(st.sampled_from([0, 0, 1, 30]))
+        late = draw(st.sampled_from([0, 1] if tidy else [0, 0, 1, 30]))
         found = _row(number, order, late)
         if order.opens:
             yield found

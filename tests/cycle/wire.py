@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 CHUNK_BYTES = 1 << 16
+COMMIT = b"COMMIT\0"
+"""The whole statement, as the protocol ends it: BEGIN may speak of READ COMMITTED."""
 
 
 class Wire:
@@ -83,7 +85,7 @@ class Wire:
                 if self._is_over():
                     self.cut()
                     return
-                swallowed = self._swallow and b"COMMIT" in data
+                swallowed = self._swallow and COMMIT in data
                 if swallowed:
                     self._swallow = False
                     client.shutdown(socket.SHUT_RDWR)  # before the answer can go through
