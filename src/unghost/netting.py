@@ -252,8 +252,9 @@ def net(evidence: Evidence, *, tolerance: Decimal) -> Mapping[PositionSide, LegN
     pending = _pending_rows(evidence, legs, named)
     unlinked = [one for one in pending if not _settle_by_id(one, named, legs)]
     _settle_by_time(unlinked, legs)
+    edge = evidence.fills.window.start_at + NETTING_SPAN
     for one in unlinked:
-        _count_unexplained(one, legs)
+        _count_unexplained(one, legs, edge)
     for leg in legs.values():
         _doubt_unusable_rows(leg)
         _doubt_unknown_openings(leg, tolerance)
@@ -433,9 +434,14 @@ def _distance(at: datetime, flow: OrderFlow) -> timedelta:
 # what stays ------------------------------------------------------------------------------------
 
 
-def _count_unexplained(one: _Pending, legs: Mapping[PositionSide, LegNetting]) -> None:
-    """A recorded closing without its order counts against the leg; of unknown leg, against both."""
-    if one.is_entry:
+def _count_unexplained(
+    one: _Pending, legs: Mapping[PositionSide, LegNetting], edge: datetime
+) -> None:
+    """A recorded closing without its order counts against the leg; of unknown leg, against both.
+
+    Not so near the start of the window: a row stamped there late records an order before it.
+    """
+    if one.is_entry or (one.row.at is not None and one.row.at < edge):
         return
     for leg in _LEGS if one.leg is None else (one.leg,):
         legs[leg].unexplained += one.rest

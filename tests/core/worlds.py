@@ -119,7 +119,8 @@ class _Teller:
 def worlds(draw: st.DrawFn, *, tidy: bool = False) -> World:
     """Trades in one or two spells; within a spell of a one-way account all have one direction.
 
-    A tidy world has no manual orders, and whatever was recorded names its order.
+    A tidy world has no manual orders, every trade is closed by an order of its own, and whatever
+    was recorded names its order.
     """
     tell = _Teller(draw, tidy)
     hedged = draw(st.booleans())
@@ -156,13 +157,13 @@ def _spell(tell: _Teller, spell: int, *, hedged: bool) -> None:
 def _close(tell: _Teller, open_: list[tuple[str | None, str, PositionSide, Decimal]]) -> None:
     """Close one trade, or part of it, or two trades by one order."""
     owner, trade, leg, left = open_.pop(tell.draw(st.integers(0, len(open_) - 1)))
-    part = left / 2 if tell.pick([False, False, True]) else left
+    part = left / 2 if not tell.tidy and tell.pick([False, False, True]) else left
     if part < left:
         open_.append((owner, trade, leg, left - part))
     order = tell.order(owner, trade, leg, opens=False, quantity=part)
     tell.orders.append(order)
     partner = next((one for one in open_ if one[2] is leg and one[1] != trade), None)
-    if partner is not None and tell.pick([False, False, True]):
+    if partner is not None and not tell.tidy and tell.pick([False, False, True]):
         open_.remove(partner)
         tell.orders.append(
             replace(order, owner=partner[0], trade=partner[1], quantity=partner[3], parts=1)

@@ -22,6 +22,7 @@ from unghost.adapters.postgres.ledger import PostgresLedger
 from unghost.adapters.postgres.profiles import TradingProfiles
 from unghost.adapters.postgres.sample_rows import load_orders
 from unghost.cycle import CycleReport, Desk, run_cycle
+from unghost.demo.house import QUIET_SECONDS
 from unghost.demo.sample import ACCOUNT, PROFILE, Sample, build_sample
 from unghost.demo.venue import running_venue
 from unghost.model import Mode, ProfileRef, Rules
@@ -111,13 +112,20 @@ def open_account(sample: Sample, base_url: str) -> ExchangeAccount:
 
 
 def open_desk(database: Database, account: ExchangeAccount) -> Desk:
+    ledger = PostgresLedger(database)
+    shape = ledger.shape()
     return Desk(
         profile=ProfileRef(profile_id=PROFILE, account="desk", account_profiles=(PROFILE,)),
-        ledger=PostgresLedger(database),
+        ledger=ledger,
         exchange=account,
         pause=TradingProfiles(database),
         events=EventLog(database),
-        rules=Rules(quiet_seconds=600),
+        rules=Rules(
+            quiet_seconds=QUIET_SECONDS,
+            quantity_scale=shape.quantity_scale,
+            price_scale=shape.price_scale,
+            fee_scale=shape.fee_scale,
+        ),
         enabled=True,
         throttle_ms=300_000,
         plan_ttl_minutes=60,
