@@ -1,15 +1,32 @@
-"""One venue for all tests of a process, and a bench with a database of its own for each."""
+"""One venue and one database for all tests of a process, emptied for each; and a bench upon them.
+
+A test that alters a table takes `own_bench`, whose database nobody else sees.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
+from tests.conftest import TEMPLATE, database_from
 from tests.cycle.bench import Bench, open_bench
 
 from unghost.adapters.postgres.connection import Database
 from unghost.demo.venue import Venue, running_venue
 from unghost.demo.world import World
+
+AUDIT = "reconciliation_backfill_audit"
+TABLES = "reconciliation_backfill_batch, reconciliation_event, trading_profile"
+WIPE = (
+    f"ALTER TABLE {AUDIT} DISABLE TRIGGER USER",
+    f"TRUNCATE orders, {AUDIT}, {TABLES} RESTART IDENTITY",
+    *(
+        f"ALTER TABLE {AUDIT} ENABLE ALWAYS TRIGGER {AUDIT}_{name}"
+        for name in ("no_delete", "no_truncate", "update")
+    ),
+)
+"""Not even a test may empty the audit while its triggers watch."""
 
 
 @pytest.fixture(scope="session")
@@ -19,8 +36,26 @@ def street() -> Iterator[Venue]:
         yield venue
 
 
+@pytest.fixture(scope="session")
+def shared_url(server: str) -> Iterator[str]:
+    with database_from(server, TEMPLATE) as conninfo:
+        yield conninfo
+
+
 @pytest.fixture
-def bench(database_url: str, database: Database, street: Venue) -> Iterator[Bench]:
+def bench(shared_url: str, street: Venue) -> Iterator[Bench]:
+    with psycopg.connect(shared_url) as connection:
+        for statement in WIPE:
+            connection.execute(statement)
+    database = Database(shared_url)
+    opened = open_bench(shared_url, database, street)
+    yield opened
+    opened.close()
+    database.close()
+
+
+@pytest.fixture
+def own_bench(database_url: str, database: Database, street: Venue) -> Iterator[Bench]:
     opened = open_bench(database_url, database, street)
     yield opened
     opened.close()
