@@ -10,7 +10,7 @@ PYTHONS := python3 python3.13 python3.12 python3.11
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest --numprocesses auto --maxprocesses 8 --cov
 COMPILE := .venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS)
+	--no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 
 # The certificates that this machine trusts, as with pip; the second is the older name of the first.
 export UV_SYSTEM_CERTS := 1
