@@ -4,9 +4,9 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
-import time
 
 import pytest
 from tests.cli.conftest import API_KEY, API_SECRET, profile_text
@@ -302,19 +302,22 @@ def test_a_bug_has_a_traceback_only_with_debug(place):
 
 
 def test_an_interrupt_ends_with_130(shop):
-    """Ctrl-C while the exchange is being asked."""
-    shop.configure(profile_text("http://10.255.255.1"))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "unghost", "cycle"],
-        cwd=shop.folder,
-        env=os.environ | shop.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    time.sleep(3)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    """Ctrl-C while the exchange is being asked: it takes the question and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        shop.configure(profile_text(f"http://127.0.0.1:{silent.getsockname()[1]}"))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "unghost", "cycle"],
+            cwd=shop.folder,
+            env=os.environ | shop.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        asked, _ = silent.accept()
+        with asked:
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
 

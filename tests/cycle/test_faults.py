@@ -5,30 +5,25 @@ Each fault strikes a dry run and an apply; then it is taken away, and the next c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from uuid import uuid4
 
 import pytest
-from tests.conftest import TEMPLATE, database_from
 from tests.cycle.bench import (
     ETH,
     MARKETS,
     PROFILE,
     Bench,
     batch_id,
-    clear,
     hours_ago,
     open_account,
-    open_bench,
     sentence,
     told,
 )
 
-from unghost.adapters.postgres.connection import Database
 from unghost.cycle import CycleReport, Desk, Outcome
-from unghost.demo.venue import Fault, FaultKind, Venue
+from unghost.demo.venue import Fault, FaultKind
 from unghost.demo.world import Part
 from unghost.model import Decision, Reason
 
@@ -86,24 +81,10 @@ MATRIX = [
 FAULTS = BODIES | REFUSALS | LINE | SKEW | EMPTY_LIST
 
 
-@pytest.fixture(scope="module")
-def shared(server: str, street: Venue) -> Iterator[Bench]:
-    """One database for the whole matrix; every case has a world and trade ids of its own."""
-    with database_from(server, TEMPLATE) as conninfo:
-        database = Database(conninfo)
-        bench = open_bench(conninfo, database, street)
-        bench.pause()
-        yield bench
-        bench.close()
-        database.close()
-
-
 @pytest.fixture
-def stage(shared: Bench) -> Iterator[Bench]:
-    clear(shared.venue)
-    yield shared
-    shared.venue.clear_faults()
-    shared.run("TRUNCATE orders")
+def stage(bench: Bench) -> Bench:
+    bench.pause()
+    return bench
 
 
 def lose_an_exit(bench: Bench, *, parts: int = 1, linked_by: str = "exchange_order_id") -> str:

@@ -385,7 +385,6 @@ def lose_the_fills(bench: Bench) -> None:
         (place_an_order, ["targets_unblocked", "quantities_aligned"]),
         (touch_it_now, ["targets_unblocked", "quantities_aligned"]),
         (resume_trading, ["pause_confirmed", "quantities_aligned"]),
-        (take_the_audit_away, ["audit_writable"]),
         (break_the_venue, ["targets_flat", "quantities_aligned"]),
         (lose_the_fills, ["quantities_aligned"]),
     ),
@@ -396,6 +395,15 @@ def test_what_moved_since_the_plan_is_a_no_go(bench, planned, happens, criteria)
     result = verdict(bench, planned)
     assert (result.go, stops(result)) == (False, criteria)
     assert all(one.detail for one in result.criteria if one.verdict is Verdict.NO_GO)
+
+
+def test_an_audit_that_cannot_be_written_is_a_no_go(own_bench):
+    own_bench.ghost("t-1")
+    own_bench.pause()
+    plan = batch_id(own_bench.dry_run())
+    harm = "ALTER TABLE reconciliation_backfill_audit ADD CONSTRAINT never CHECK (false) NOT VALID"
+    own_bench.run(harm)
+    assert stops(verdict(own_bench, plan)) == ["audit_writable"]
 
 
 def test_a_new_ghost_elsewhere_does_not_stop_the_plan(bench, planned):

@@ -73,11 +73,11 @@ def at_once(*jobs: Callable[[], CycleReport]) -> list[CycleReport]:
         return list(pool.map(run, jobs))
 
 
-def test_two_applies_at_once_write_each_row_once(bench, database_url):
+def test_two_applies_at_once_write_each_row_once(bench, shared_url):
     for number in range(5):
         bench.ghost(f"t-{number}", f"0.{number + 1}")
     bench.pause()
-    with closing(Database(database_url)) as another:
+    with closing(Database(shared_url)) as another:
         desks = [bench.new_desk(), bench.new_desk(database=another)]
         reports = at_once(*(lambda desk=desk: bench.apply(desk=desk) for desk in desks))
     assert sorted(len(report.audit) for report in reports) == [0, 5]
@@ -145,14 +145,14 @@ def test_an_apply_that_would_wait_too_long_is_told_who_is_in_the_way(bench):
     assert told(bench.apply(desk=desk)) == [("t-1", *APPLIED)]
 
 
-def test_two_profiles_of_one_account_at_once_share_one_closing_order(bench, database_url):
+def test_two_profiles_of_one_account_at_once_share_one_closing_order(bench, shared_url):
     """One order of 1.0 closed both: each gets its half, whoever comes first."""
     both = ("a", "b")
     for name in both:
         bench.opened(f"t-{name}", "0.5", profile_id=name)
         bench.pause(name)
     close = bench.trade("sell", "1.0", at=hours_ago(1), price="41000", fee=Decimal(4))
-    with closing(Database(database_url)) as another:
+    with closing(Database(shared_url)) as another:
         desks = [bench.new_desk("a", both), bench.new_desk("b", both, database=another)]
         at_once(*(lambda desk=desk: bench.apply(desk=desk) for desk in desks))
     rows = bench.rows(
@@ -162,7 +162,7 @@ def test_two_profiles_of_one_account_at_once_share_one_closing_order(bench, data
     assert rows == [("a", HALF, Decimal(2), close), ("b", HALF, Decimal(2), close)]
 
 
-def test_two_profiles_of_one_account_at_once_never_use_a_fill_twice(bench, database_url):
+def test_two_profiles_of_one_account_at_once_never_use_a_fill_twice(bench, shared_url):
     """The order of b never filled. A single exit of 0.5 could be either's, and is given to none."""
     both = ("a", "b")
     bench.opened("t-a", "0.5", profile_id="a")
@@ -170,7 +170,7 @@ def test_two_profiles_of_one_account_at_once_never_use_a_fill_twice(bench, datab
     bench.trade("sell", "0.5", at=hours_ago(1))
     for name in both:
         bench.pause(name)
-    with closing(Database(database_url)) as another:
+    with closing(Database(shared_url)) as another:
         desks = [bench.new_desk("a", both), bench.new_desk("b", both, database=another)]
         at_once(*(lambda desk=desk: bench.apply(desk=desk) for desk in desks))
     assert bench.closed_by_us() <= HALF
@@ -206,11 +206,11 @@ def test_a_real_exit_of_dust_while_the_evidence_is_gathered_stops_the_write(benc
     assert bench.closed_by_us() == Decimal("0.0005") - Decimal(booked)
 
 
-def test_a_row_that_the_bot_commits_while_ours_are_inserted_undoes_ours(bench):
+def test_a_row_that_the_bot_commits_while_ours_are_inserted_undoes_ours(own_bench):
     """A trigger stands for the bot: its row is there between our insert and our commit."""
-    bench.ghost("t-1")
-    bench.pause()
-    bench.run(
+    own_bench.ghost("t-1")
+    own_bench.pause()
+    own_bench.run(
         """
         CREATE FUNCTION bot() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
@@ -224,9 +224,9 @@ def test_a_row_that_the_bot_commits_while_ours_are_inserted_undoes_ours(bench):
         CREATE TRIGGER bot AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION bot()
         """
     )
-    report = bench.apply()
+    report = own_bench.apply()
     assert told(report) == [("t-1", Decision.NO_GO, Reason.LEDGER_CHANGED)]
-    assert bench.rows("SELECT count(*) FROM orders") == [(1,)]
+    assert own_bench.rows("SELECT count(*) FROM orders") == [(1,)]
 
 
 def test_a_new_entry_of_the_same_market_between_decision_and_write_stops_it(bench):
@@ -297,8 +297,8 @@ def test_a_rollback_of_the_batch_that_is_being_written_finds_nothing_to_undo(ben
 
 
 @pytest.fixture
-def wire(database_url) -> Iterator[Wire]:
-    with wire_to(database_url) as made:
+def wire(shared_url) -> Iterator[Wire]:
+    with wire_to(shared_url) as made:
         yield made
 
 
@@ -354,10 +354,10 @@ def test_a_commit_whose_answer_is_lost_is_read_back(bench, wire, wired):
     assert bench.apply(desk=wired).audit == ()
 
 
-def test_failures_20_a_commit_that_failed_with_its_answer_is_not_taken_for_done(bench):
-    bench.ghost("t-1")
-    bench.pause()
-    bench.run(
+def test_failures_20_a_commit_that_failed_with_its_answer_is_not_taken_for_done(own_bench):
+    own_bench.ghost("t-1")
+    own_bench.pause()
+    own_bench.run(
         """
         CREATE FUNCTION end_it() RETURNS trigger LANGUAGE plpgsql AS
             $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
@@ -366,11 +366,11 @@ def test_failures_20_a_commit_that_failed_with_its_answer_is_not_taken_for_done(
         """
     )
     with pytest.raises(CommitOutcomeUnknownError):
-        bench.apply()
-    assert bench.backfills() == []
-    assert_audit_is_the_ledger(bench)
-    bench.run("DROP TRIGGER at_commit ON orders")
-    assert told(bench.apply()) == [("t-1", *APPLIED)]
+        own_bench.apply()
+    assert own_bench.backfills() == []
+    assert_audit_is_the_ledger(own_bench)
+    own_bench.run("DROP TRIGGER at_commit ON orders")
+    assert told(own_bench.apply()) == [("t-1", *APPLIED)]
 
 
 def test_invariant_9_an_end_at_any_statement_loses_nothing_and_doubles_nothing(bench, wire, wired):
@@ -436,36 +436,38 @@ REFUSING = """
         ("UPDATE", "reconciliation_backfill_audit"),
     ),
 )
-def test_where_the_audit_cannot_be_written_nothing_is_applied(bench, event, table):
-    bench.ghost("t-1")
-    bench.pause()
-    bench.run(REFUSING.format(event=event, table=table))
+def test_where_the_audit_cannot_be_written_nothing_is_applied(own_bench, event, table):
+    own_bench.ghost("t-1")
+    own_bench.pause()
+    own_bench.run(REFUSING.format(event=event, table=table))
     with pytest.raises(DatabaseError, match="the disk of the audit is full"):
-        bench.apply()
-    assert bench.backfills() == []
+        own_bench.apply()
+    assert own_bench.backfills() == []
 
-    bench.run(f"DROP TRIGGER refuse ON {table}")
-    assert told(bench.apply()) == [("t-1", *APPLIED)]
-    assert_audit_is_the_ledger(bench)
+    own_bench.run(f"DROP TRIGGER refuse ON {table}")
+    assert told(own_bench.apply()) == [("t-1", *APPLIED)]
+    assert_audit_is_the_ledger(own_bench)
 
 
-def test_failures_19_a_chunk_that_the_ledger_refuses_is_refused_whole(bench):
+def test_failures_19_a_chunk_that_the_ledger_refuses_is_refused_whole(own_bench):
     """The second row cannot be written: the first is not either, and the audit says so."""
-    bench.ghost("t-1")
-    bench.ghost("t-2", "2", symbol=ETH)
-    bench.pause()
-    bench.run("ALTER TABLE orders ADD CONSTRAINT small CHECK (action = 'ENTRY' OR quantity < 1)")
+    own_bench.ghost("t-1")
+    own_bench.ghost("t-2", "2", symbol=ETH)
+    own_bench.pause()
+    own_bench.run(
+        "ALTER TABLE orders ADD CONSTRAINT small CHECK (action = 'ENTRY' OR quantity < 1)"
+    )
     with pytest.raises(DatabaseError, match="small"):
-        bench.apply()
-    assert bench.backfills() == []
-    decisions = bench.rows("SELECT decision, reason FROM reconciliation_backfill_audit")
+        own_bench.apply()
+    assert own_bench.backfills() == []
+    decisions = own_bench.rows("SELECT decision, reason FROM reconciliation_backfill_audit")
     assert decisions == [("NO_GO", "interrupted_before_apply")] * 2
 
 
-def test_events_that_cannot_be_stored_leave_the_applied_rows_in_the_record(bench):
-    bench.ghost("t-1")
-    bench.pause()
-    bench.run(REFUSING.format(event="INSERT", table="reconciliation_event"))
+def test_events_that_cannot_be_stored_leave_the_applied_rows_in_the_record(own_bench):
+    own_bench.ghost("t-1")
+    own_bench.pause()
+    own_bench.run(REFUSING.format(event="INSERT", table="reconciliation_event"))
     with pytest.raises(DatabaseError):
-        bench.apply()
-    assert_audit_is_the_ledger(bench)
+        own_bench.apply()
+    assert_audit_is_the_ledger(own_bench)

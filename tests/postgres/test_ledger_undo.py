@@ -296,14 +296,30 @@ def test_a_rollback_by_the_checklists_sql_can_be_reinstated(database):
     assert ledger.open_lifecycles(["main"]) == ()
 
 
+def set_status_of_ours(database: Database, trade_id: str, status: str) -> None:
+    with database.transaction() as conn:
+        conn.execute(
+            "UPDATE orders SET status = %s WHERE trade_id = %s AND order_id LIKE 'BFILL-%%'",
+            [status, trade_id],
+        )
+
+
 def test_what_was_never_rolled_back_is_not_reinstated(database):
     ledger, batch_id = two_trades(database)
-    with database.transaction() as conn:
-        conn.execute("UPDATE orders SET status = 'canceled' WHERE trade_id = 't1'")
-        conn.execute("UPDATE orders SET status = 'expired' WHERE order_id LIKE 'BFILL-%'")
+    set_status_of_ours(database, "t1", "canceled")
     before = table(database)
     assert reinstate(ledger, batch_id) == ()
     assert table(database) == before
+
+
+def test_a_row_that_is_not_filled_again_keeps_its_mark(database):
+    ledger, batch_id = two_trades(database)
+    ledger.rollback(batch_id, actor="anna")
+    set_status_of_ours(database, "t2", "expired")
+    (change,) = reinstate(ledger, batch_id)
+    assert change.key.trade_id == "t1"
+    marked = {row.trade_id: row.reverted_at is not None for row in ledger.audit_rows()}
+    assert marked == {"t1": False, "t2": True}
 
 
 def test_a_reinstate_that_would_over_close_is_refused_and_named(database):

@@ -150,6 +150,8 @@ def test_a_real_exit_that_came_late_names_the_rows_it_supersedes(database):
     batch_one, batch_two = apply(ledger, first), apply(ledger, later)
     ledger.rollback(apply(ledger, undone), actor="anna")
     batch_of(ledger, entry_of(first, Decision.SKIP_EXISTING))
+    add(database, order_id="e2", symbol="ETHUSDT")
+    apply(ledger, exit_of(symbol="ETHUSDT", exchange_order_id="80"))
     assert ledger.over_closed("main") == ()
     add(database, order_id="x", action="EXIT", side="sell", quantity=Decimal(2))
     add(database, order_id="other", profile_id="other", action="EXIT")

@@ -25,7 +25,7 @@ from tests.postgres.test_ledger_shapes import (
 
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.ledger import PostgresLedger
-from unghost.adapters.postgres.writing import PostgresWriteTransaction
+from unghost.adapters.postgres.writing import PostgresWriteTransaction, _outcomes
 from unghost.errors import CommitOutcomeUnknownError, DatabaseError, RefusedError
 from unghost.model import Decision, InsertOutcome, PauseState, Reason, Settlement
 
@@ -112,6 +112,15 @@ def test_two_candidates_of_one_id_are_both_in_doubt(database):
     one, other = exit_of(), exit_of(symbol="ETHUSDT")
     assert one.order_id == other.order_id  # the formula has no symbol
     assert insert(ledger, one, other) == {one.order_id: InsertOutcome.DIFFERENT}
+
+
+def test_an_id_with_two_contents_is_in_doubt_in_whatever_order_it_is_read():
+    found = [
+        {"order_id": "BFILL-1", "same": same, "standing": True, "present": True}
+        for same in (True, False)
+    ]
+    for rows in (found, found[::-1]):
+        assert _outcomes(rows, {"BFILL-1"}) == {"BFILL-1": InsertOutcome.DIFFERENT}
 
 
 def test_many_at_once_each_with_its_own_outcome(database):

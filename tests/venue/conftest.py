@@ -7,6 +7,7 @@ fills in another `face`.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ import ccxt.async_support
 import pytest
 
 from unghost.demo.venue import Venue, running_venue
+from unghost.demo.venue.server import WeightMeter
 from unghost.demo.world import Account, World
 
 T = TypeVar("T")
@@ -78,6 +80,13 @@ def venue(world: World) -> Iterator[Venue]:
     """The world, served."""
     with running_venue(world) as served:
         yield served
+
+
+@pytest.fixture
+def early_in_a_minute() -> None:
+    """Wait for the next minute where this one, in which weight is counted, is nearly over."""
+    if WeightMeter.seconds_left() <= 2:
+        time.sleep(2.1)
 
 
 @pytest.fixture

@@ -86,6 +86,7 @@ def test_every_answer_tells_the_weight_used(sync_client: Any) -> None:
     assert after - used == 5 or after == 5  # the minute may have turned in between
 
 
+@pytest.mark.usefixtures("early_in_a_minute")
 def test_beyond_the_limit_comes_429_and_then_a_ban(sync_client: Any, venue: Venue) -> None:
     client = sync_client()
     client.load_markets()
