@@ -61,6 +61,8 @@ class LegAllocation:
     claims_by_order: Mapping[str, tuple[Claim, ...]]
     unclaimed: tuple[tuple[str, Decimal], ...]
     """(exchange order id, quantity in base units) that stays unclaimed, zeros left out."""
+    withheld: Mapping[LifecycleKey, Decimal] = field(default_factory=dict)
+    """On spot: what of a lifecycle's booked quantity went as a fee in the asset itself."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,10 +107,10 @@ def allocate(evidence: Evidence, rules: Rules) -> Allocation:
     legs = tuple(
         _allocate_leg(
             _pool(leg, rules, step=step, foreign=foreign),
-            _seekers(evidence, directions, side, rules),
+            _seekers(evidence, directions, leg, rules),
             rules,
         )
-        for side, leg in netted.items()
+        for leg in netted.values()
     )
     by_lifecycle: dict[LifecycleKey, list[Claim]] = defaultdict(list)
     for leg in legs:
@@ -141,6 +143,8 @@ class _Seeker:
     dust: Decimal
     ids: frozenset[str]
     entry_ids: frozenset[str]
+    withheld: Decimal = ZERO
+    """Booked, but never held: it went as a fee in the asset itself, so no order sold it."""
     claimed: bool = False
 
     @property
@@ -286,21 +290,26 @@ def _is_sound(lifecycle: Lifecycle, directions: Mapping[LifecycleKey, PositionSi
 def _seekers(
     evidence: Evidence,
     directions: Mapping[LifecycleKey, PositionSide],
-    side: PositionSide,
+    leg: LegNetting,
     rules: Rules,
 ) -> list[_Seeker]:
-    own = (one for one in evidence.lifecycles if directions.get(one.key) is side)
-    seekers = [_seeker(one, evidence, rules) for one in own if _is_sound(one, directions)]
+    own = (one for one in evidence.lifecycles if directions.get(one.key) is leg.leg)
+    seekers = [_seeker(one, evidence, leg, rules) for one in own if _is_sound(one, directions)]
     return sorted((one for one in seekers if one is not None), key=lambda one: one.order)
 
 
-def _seeker(lifecycle: Lifecycle, evidence: Evidence, rules: Rules) -> _Seeker | None:
+def _seeker(
+    lifecycle: Lifecycle, evidence: Evidence, leg: LegNetting, rules: Rules
+) -> _Seeker | None:
     if lifecycle.first_entry_at is None:
         return None
+    own = {row.order_id for row in _own_rows(lifecycle, evidence) if rowfacts.is_counted(row)}
+    withheld = sum((leg.withheld.get(name, ZERO) for name in sorted(own)), ZERO)
     return _Seeker(
         lifecycle=lifecycle,
         first_entry_at=lifecycle.first_entry_at,
-        need=lifecycle.open_qty,
+        need=max(ZERO, lifecycle.open_qty - withheld),
+        withheld=withheld,
         dust=dust_threshold(lifecycle.open_qty, rules),
         ids=_exit_names(lifecycle, evidence),
         entry_ids=frozenset(
@@ -389,6 +398,7 @@ def _allocate_leg(pool: _Pool, seekers: Sequence[_Seeker], rules: Rules) -> LegA
         unexplained=leg.unexplained,
         claims_by_order=by_order,
         unclaimed=tuple((name, left) for name, left in pool.left.items() if left > 0),
+        withheld={one.lifecycle.key: one.withheld for one in seekers if one.withheld},
     )
 
 

@@ -5,7 +5,8 @@ by the numbers used in the property tests and in ARCHITECTURE.md:
 
 1. Same evidence and settings, same decisions, in any input order.
 2. Less evidence never means more repair.
-3. Closed by us never exceeds closed by the exchange, plus dust (conservation).
+3. Closed by us never exceeds closed by the exchange, plus dust (conservation); on spot, plus the
+   fees that the exchange took in the asset itself.
 4. Same lifecycle, same close order: same order_id, always.
 5. Apply, then apply again: nothing new. Apply, then detect: what was applied is closed.
 6. Apply, rollback, reinstate, rollback: only `status`, `updated_at`, `reverted_at` ever differ.
@@ -145,15 +146,28 @@ def _close(
     unit = case.evidence.ledger_unit
     covered = sum((quantity for _, quantity in claimed), ZERO) * unit
     remainder = case.lifecycle.open_qty - covered
-    is_dust = ZERO < remainder <= dust_threshold(case.lifecycle.open_qty, case.rules)
-    left = ZERO if is_dust else remainder
+    small = dust_threshold(case.lifecycle.open_qty, case.rules)
+    is_dust = ZERO < remainder <= small
+    kept = ZERO if is_dust else _kept_as_fee(case, claims, leg)
+    is_fee = ZERO < remainder <= small + kept and kept > 0
+    left = ZERO if is_dust or is_fee else remainder
     drafts = [_from_claim(case, direction, claim, qty, left) for claim, qty in claimed]
-    refusals = [_uncovered(case, leg, left)] if left > 0 else []
-    if is_dust:
-        dust = _dust(case, direction, claims, remainder)
+    refusals = [_uncovered(case, leg, left, kept)] if left > 0 else []
+    if is_dust or is_fee:
+        dust = _dust(case, direction, claims, remainder, kept)
         drafts += dust
         refusals += [] if dust else [_unwritable(case, remainder)]
     return tuple(drafts), tuple(refusals)
+
+
+def _kept_as_fee(case: Case, claims: Sequence[Claim], leg: LegAllocation) -> Decimal:
+    """What went as fees in the asset itself: it was booked as bought, and no order sold it."""
+    market = case.evidence.market
+    if market is None or not market.spot:
+        return ZERO
+    sold = (fee for claim in claims for fee in claim.fees or () if fee.currency == market.base)
+    paid = sum((max(ZERO, fee.amount) for fee in sold), ZERO)
+    return leg.withheld.get(case.lifecycle.key, ZERO) + paid
 
 
 def _ledger_quantity(quantity: Decimal, case: Case) -> Decimal:
@@ -164,7 +178,7 @@ def _ledger_quantity(quantity: Decimal, case: Case) -> Decimal:
     return (quantity / unit).quantize(last_place(scale), rounding=ROUND_DOWN).normalize() + ZERO
 
 
-def _uncovered(case: Case, leg: LegAllocation, remainder: Decimal) -> Refusal:
+def _uncovered(case: Case, leg: LegAllocation, remainder: Decimal, kept: Decimal) -> Refusal:
     threshold = dust_threshold(case.lifecycle.open_qty, case.rules)
     if leg.doubts and leg.unclaimed:
         return _refusal(case, Reason.AMBIGUOUS_ATTRIBUTION, remainder, "; ".join(leg.doubts))
@@ -178,8 +192,12 @@ def _uncovered(case: Case, leg: LegAllocation, remainder: Decimal) -> Refusal:
         remainder,
         f"no fill covers {plain(remainder)} of {plain(case.lifecycle.open_qty)},"
         f" more than the dust threshold of {plain(threshold)}"
-        f"{against if leg.unexplained > 0 else ''}",
+        f"{_with_fee(kept)}{against if leg.unexplained > 0 else ''}",
     )
+
+
+def _with_fee(kept: Decimal) -> str:
+    return f" and the {plain(kept)} that fees took of the asset itself" if kept else ""
 
 
 def _unwritable(case: Case, remainder: Decimal) -> Refusal:
@@ -214,13 +232,19 @@ def _from_claim(
 
 
 def _dust(
-    case: Case, direction: PositionSide, claims: Sequence[Claim], remainder: Decimal
+    case: Case,
+    direction: PositionSide,
+    claims: Sequence[Claim],
+    remainder: Decimal,
+    kept: Decimal,
 ) -> list[Candidate]:
+    """The row for what no order closed: dust, or with `kept` above zero a fee in the asset."""
     quantity = _ledger_quantity(remainder, case)
     filled_at = _latest(case.lifecycle, claims)
     price = _vwap_of_claims(claims) or _vwap_of_entries(case.lifecycle)
     if quantity <= 0 or filled_at is None or price is None:
         return []
+    digests = [claim.order.digest for claim in claims]
     dust = _candidate(
         case,
         direction,
@@ -231,9 +255,9 @@ def _dust(
         fees=(),
         filled_at=filled_at,
         left=ZERO,
-        reason=Reason.DUST_REMAINDER,
-        attribution=Attribution.DUST,
-        evidence_digest=",".join(claim.order.digest for claim in claims),
+        reason=Reason.BASE_FEE_REMAINDER if kept else Reason.DUST_REMAINDER,
+        attribution=Attribution.BASE_FEE if kept else Attribution.DUST,
+        evidence_digest=",".join([*digests, f"fee {plain(kept)}"] if kept else digests),
     )
     return [dust]
 
@@ -629,6 +653,7 @@ def _leg_account(case: Case, allocation: Allocation) -> dict[str, Any]:
     listed = [*own, *islice(others, ORDERS_SHOWN)]
     return {
         "leg": leg.leg,
+        "kept_as_fee": plain(leg.withheld.get(case.lifecycle.key, ZERO)),
         "doubts": list(leg.doubts),
         "unexplained": plain(leg.unexplained),
         "orders": [

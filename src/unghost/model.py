@@ -75,6 +75,7 @@ class Attribution(StrEnum):
     ID_LINK = "id_link"
     EXACT_QUANTITY = "exact_quantity"
     FIFO = "fifo"
+    BASE_FEE = "base_fee"
     DUST = "dust"
 
 
@@ -100,6 +101,7 @@ class Reason(StrEnum):
 
     FILL_EVIDENCE = "fill_evidence"
     DUST_REMAINDER = "dust_remainder"
+    BASE_FEE_REMAINDER = "base_fee_remainder"
     BACKFILL_EXISTS = "backfill_exists"
     BACKFILL_ROLLED_BACK = "backfill_rolled_back"
     PROFILE_NOT_PAUSED = "profile_not_paused"

@@ -125,6 +125,10 @@ class OrderFlow:
     filled: Decimal
     accounted: Decimal = ZERO
     accounted_by: list[LedgerRow] = field(default_factory=list)
+    base: str | None = None
+    """On spot the asset itself: a fee taken in it shortens what was held."""
+    linked: dict[str, Decimal] = field(default_factory=dict)
+    """What each ledger row (by order_id) that names the order has of it."""
 
     @property
     def rest(self) -> Decimal:
@@ -168,6 +172,23 @@ class OrderFlow:
                 totals[fee.currency] += fee.amount * part.quantity / part.fill.quantity
         return tuple(Money(currency=name, amount=totals[name]) for name in sorted(totals))
 
+    def base_fee(self) -> Decimal:
+        """The fee taken in the asset itself; zero where none is told, or a rebate."""
+        if self.base is None:
+            return ZERO
+        told = (fee.amount for fee in self.fees() or () if fee.currency == self.base)
+        return max(ZERO, sum(told, ZERO))
+
+    def kept(self) -> Decimal:
+        """How much of what ledger rows have of the order the exchange kept as a fee in the asset.
+
+        A ledger that books a buy less its fee has none of the fee, and none is taken off twice.
+        """
+        fee = self.base_fee()
+        if self.closing:
+            return fee * self.accounted / self.filled
+        return max(ZERO, min(fee, self.accounted - (self.filled - fee)))
+
     def digest(self) -> str:
         """Changes when a fill of the order, or a row that accounts for it, changes."""
         lines = [f"{part.fill.fill_id}|{part.fill.digest}|{part.quantity}" for part in self.parts]
@@ -175,17 +196,20 @@ class OrderFlow:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def flows(parts: Sequence[FillPart]) -> tuple[OrderFlow, ...]:
-    """Sum the parts of each order on each leg, in the order of their first fill."""
+def flows(parts: Sequence[FillPart], *, base: str | None = None) -> tuple[OrderFlow, ...]:
+    """Sum the parts of each order on each leg, in the order of their first fill.
+
+    `base` is the asset that a spot market holds, None elsewhere.
+    """
     groups: dict[tuple[str, Side, PositionSide, bool], list[FillPart]] = defaultdict(list)
     for part in parts:
         key = (part.fill.exchange_order_id, part.fill.side, part.leg, part.closing)
         groups[key].append(part)
-    found = [_flow(group) for group in groups.values()]
+    found = [_flow(group, base) for group in groups.values()]
     return tuple(sorted(found, key=lambda flow: (fill_order(flow.parts[0].fill), not flow.closing)))
 
 
-def _flow(parts: Sequence[FillPart]) -> OrderFlow:
+def _flow(parts: Sequence[FillPart], base: str | None) -> OrderFlow:
     first = parts[0]
     clients = (part.fill.client_order_id for part in parts)
     return OrderFlow(
@@ -196,6 +220,7 @@ def _flow(parts: Sequence[FillPart]) -> OrderFlow:
         client_order_id=next((client for client in clients if client), None),
         parts=tuple(parts),
         filled=sum((part.quantity for part in parts), ZERO),
+        base=base,
     )
 
 
@@ -219,6 +244,8 @@ class LegNetting:
     doubts: list[str] = field(default_factory=list)
     proven_entries: dict[str, Decimal] = field(default_factory=dict)
     """Quantity of each ENTRY row (by order_id) that orders of the window show as filled."""
+    withheld: dict[str, Decimal] = field(default_factory=dict)
+    """Of each row (by order_id) that names its order: what went as a fee in the asset itself."""
 
     def claimable(self, tolerance: Decimal) -> Decimal:
         """What new rows may close at most: conservation, up to `tolerance` of rounding.
@@ -244,9 +271,9 @@ def net(evidence: Evidence, *, tolerance: Decimal) -> Mapping[PositionSide, LegN
 
     `tolerance` is the quantity (base units) below which an unknown opening is rounding.
     """
-    spot = evidence.market is not None and evidence.market.spot
-    parts = split(evidence.fills.fills, evidence.position_after, spot=spot)
-    found = flows(parts)
+    base = evidence.market.base if evidence.market and evidence.market.spot else None
+    parts = split(evidence.fills.fills, evidence.position_after, spot=base is not None)
+    found = flows(parts, base=base)
     legs = {leg: _leg(leg, found) for leg in _LEGS}
     named = _by_identity(found)
     pending = _pending_rows(evidence, legs, named)
@@ -256,6 +283,7 @@ def net(evidence: Evidence, *, tolerance: Decimal) -> Mapping[PositionSide, LegN
     for one in unlinked:
         _count_unexplained(one, legs, edge)
     for leg in legs.values():
+        _withhold(leg)
         _doubt_unusable_rows(leg)
         _doubt_unknown_openings(leg, tolerance)
     return legs
@@ -353,7 +381,9 @@ def _settle_by_id(one: _Pending, named: _Named, legs: Mapping[PositionSide, LegN
     total = one.rest
     for flow in own:
         if one.is_entry or flow.closing:
-            one.rest -= flow.take(one.row, one.rest)
+            taken = flow.take(one.row, one.rest)
+            flow.linked[one.row.order_id] = taken
+            one.rest -= taken
     leg = legs[one.leg or own[0].leg]
     if one.is_entry:
         leg.proven_entries[one.row.order_id] = total - one.rest
@@ -447,6 +477,16 @@ def _count_unexplained(
         legs[leg].unexplained += one.rest
 
 
+def _withhold(leg: LegNetting) -> None:
+    """Share the fees that were taken in the asset out to the rows that name their orders."""
+    for flow in (*leg.opening, *leg.closing):
+        kept = flow.kept()
+        for name, taken in flow.linked.items():
+            if kept and taken:
+                share = kept * taken / flow.accounted
+                leg.withheld[name] = leg.withheld.get(name, ZERO) + share
+
+
 def _doubt_unusable_rows(leg: LegNetting) -> None:
     if leg.unusable:
         leg.doubts.append(
@@ -461,8 +501,9 @@ def some(names: Sequence[str], most: int = 5) -> str:
 
 
 def _doubt_unknown_openings(leg: LegNetting, tolerance: Decimal) -> None:
-    unknown = [flow for flow in leg.opening if flow.rest > 0]
-    total = sum((flow.rest for flow in unknown), ZERO)
+    # A ledger may book what a buy brought in after its fee: the fee is no unknown opening.
+    unknown = [flow for flow in leg.opening if flow.rest > flow.base_fee()]
+    total = sum((flow.rest - flow.base_fee() for flow in unknown), ZERO)
     if total > tolerance:
         names = some([flow.exchange_order_id for flow in unknown])
         leg.doubts.append(

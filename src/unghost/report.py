@@ -22,6 +22,7 @@ VERDICTS: Mapping[Decision, str] = {
 REASONS: Mapping[Reason, str] = {
     Reason.FILL_EVIDENCE: "Fills of the exchange prove the quantity.",
     Reason.DUST_REMAINDER: "What no fill covers is within the dust threshold.",
+    Reason.BASE_FEE_REMAINDER: "What no fill covers went as a fee taken in the asset itself.",
     Reason.BACKFILL_EXISTS: "The same backfill row stands already.",
     Reason.BACKFILL_ROLLED_BACK: (
         "The same backfill row was rolled back by somebody; `unghost reinstate` brings it back."
@@ -48,6 +49,7 @@ TIERS: Mapping[Attribution, str] = {
     Attribution.ID_LINK: "an id links the order to this lifecycle",
     Attribution.EXACT_QUANTITY: "its quantity is exactly this lifecycle's, and nobody else's",
     Attribution.FIFO: "first in, first out, where that cannot go wrong in total",
+    Attribution.BASE_FEE: "fee in the asset",
     Attribution.DUST: "dust",
 }
 

@@ -17,6 +17,7 @@ DECISION_STYLES: Final[dict[Decision, str]] = {
 WHAT_TO_DO: Final[dict[Reason, str]] = {
     Reason.FILL_EVIDENCE: "Nothing: fills of the exchange cover it.",
     Reason.DUST_REMAINDER: "Nothing: it is too small to be a position.",
+    Reason.BASE_FEE_REMAINDER: "Nothing: the exchange kept it as a fee.",
     Reason.BACKFILL_EXISTS: "Nothing: an earlier batch has written this row.",
     Reason.BACKFILL_ROLLED_BACK: (
         "If it shall stand again, run `unghost reinstate` for the batch that wrote it."
