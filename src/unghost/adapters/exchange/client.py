@@ -176,6 +176,8 @@ def _constructor_settings(spec: ConnectionSpec, settings: Mapping[str, Any]) -> 
         "apiKey": reveal(spec.api_key),
         "secret": reveal(spec.secret),
         "password": reveal(spec.password),
+        # Where accounts are known by their address, the profile's key is that address.
+        "walletAddress": reveal(spec.api_key),
         "enableRateLimit": True,
         "timeout": int(spec.timeout_seconds * 1000),
         "aiohttp_trust_env": not spec.is_loopback,
@@ -217,6 +219,11 @@ class ReadOnlyClient:
     def calls(self) -> CallLog:
         """HTTP calls so far by path, repeats included."""
         return CallLog(by_method=tuple(sorted(self.__exchange.unghost_calls.items())))
+
+    @property
+    def wallet_address(self) -> str:
+        """The profile's key, for exchanges that know an account by its address."""
+        return str(self.__exchange.walletAddress)
 
     async def close(self) -> None:
         """Close the connections; every later question fails. Safe to call twice."""

@@ -1,4 +1,4 @@
-"""Readers by CCXT exchange id; whatever has none is read by `generic`, which believes less."""
+"""Readers by CCXT exchange id and market type; `generic`, which believes less, reads the rest."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from unghost.adapters.exchange.venues.binanceusdm import BinanceUsdmReader
 from unghost.adapters.exchange.venues.generic import GenericReader
 from unghost.adapters.exchange.venues.reader import VenueReader
 
-READERS: Final[Mapping[str, Callable[[], VenueReader]]] = {"binanceusdm": BinanceUsdmReader}
+READERS: Final[Mapping[tuple[str, MarketType], Callable[[], VenueReader]]] = {
+    ("binanceusdm", "swap"): BinanceUsdmReader,
+}
 
 
 def reader_for(exchange: str, market_type: MarketType) -> VenueReader:
-    """The exchange's own reader where there is one, else the generic one."""
-    own = READERS.get(exchange)
+    """The exchange's own reader for that type of market where there is one, else the generic."""
+    own = READERS.get((exchange, market_type))
     return own() if own is not None else GenericReader(market_type)
