@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from unghost.errors import ConfigurationError, DatabaseError, UsageError
-from unghost.model import CallLog, FillReading, Market, PositionReading, Rules, Window
+from unghost.model import CallLog, FillReading, Market, PositionReading, Resolution, Rules, Window
 from unghost.ports import Exchange, PauseGate
 from unghost.redaction import redactor
 from unghost.settings import Profile, Profiles, QuantityUnit, Settings, load_profiles
@@ -164,7 +164,7 @@ def open_exchange(settings: Settings, profile: Profile) -> ExchangeAccount:
 class NoExchange:
     """Stands where a command needs no exchange. A question to it is a mistake of ours."""
 
-    def resolve(self, symbols: Collection[str]) -> Mapping[str, Market | None]:
+    def resolve(self, symbols: Collection[str]) -> Resolution:
         """Refuse."""
         _not_connected(symbols)
 

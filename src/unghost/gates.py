@@ -249,8 +249,9 @@ def flat_doubt(reading: PositionReading | None, rules: Rules, now: datetime) -> 
 
 
 def plain(quantity: Decimal) -> str:
-    """A quantity without exponent and without trailing zeros."""
-    return f"{quantity.normalize():f}" if quantity.is_finite() else str(quantity)
+    """A quantity without exponent and without trailing zeros; every other digit is kept."""
+    text = f"{quantity:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def show_key(key: LifecycleKey) -> str:

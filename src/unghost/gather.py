@@ -57,10 +57,11 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Group:
-    """The lifecycles of one market; `market` None where the symbol does not resolve."""
+    """The lifecycles of one market; `market` None where the symbol does not resolve (`why_not`)."""
 
     symbol: str
     market: Market | None
+    why_not: str
     lifecycles: tuple[Lifecycle, ...]
 
 
@@ -124,10 +125,7 @@ def _read_again(windows: Mapping[Market, Window], world: _World) -> dict[str, Po
         return {}
     told = world.exchange.positions(list(windows))
     now = world.clock()
-    return {
-        market.unified: told.get(market.unified) or _unread(market.unified, market, now)
-        for market in windows
-    }
+    return {market.unified: told.get(market.unified) or _unread(now) for market in windows}
 
 
 def _tell(progress: Progress | None, stage: str, done: int, total: int) -> None:
@@ -148,7 +146,12 @@ def _groups(question: Question, exchange: Exchange) -> list[_Group]:
     known = {market.unified: market for market in resolved.values() if market is not None}
     own = question.profile.profile_id
     return [
-        _Group(symbol=name, market=known.get(name), lifecycles=tuple(by_name[name]))
+        _Group(
+            symbol=name,
+            market=known.get(name),
+            why_not="" if name in known else resolved.why_not(name),
+            lifecycles=tuple(by_name[name]),
+        )
         for name in sorted(by_name)
         if any(one.key.profile_id == own for one in by_name[name])
     ]
@@ -311,7 +314,7 @@ def _select(
 
 def _evidence(question: Question, group: _Group, readings: _Readings, now: datetime) -> Evidence:
     unit = _unit(question, group.market)
-    first = readings.before.get(group.symbol) or _unread(group.symbol, group.market, now)
+    first = readings.before.get(group.symbol) or _unread(now, group.why_not)
     fills = readings.fills.get(group.symbol) or _no_fills(question, group, first, now)
     return Evidence(
         profile_id=question.profile.profile_id,
@@ -327,13 +330,9 @@ def _evidence(question: Question, group: _Group, readings: _Readings, now: datet
     )
 
 
-def _unread(symbol: str, market: Market | None, now: datetime) -> PositionReading:
-    why = (
-        f"the symbol {symbol} does not resolve to a market of the exchange"
-        if market is None
-        else "the exchange gave no reading"
-    )
-    return PositionReading(flatness=Flatness.UNKNOWN, as_of=now, size=None, detail=why)
+def _unread(now: datetime, why: str = "") -> PositionReading:
+    detail = why or "the exchange gave no reading"
+    return PositionReading(flatness=Flatness.UNKNOWN, as_of=now, size=None, detail=detail)
 
 
 def _no_fills(

@@ -7,6 +7,7 @@ of the ledger is worth (1 unless the ledger keeps contracts).
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -246,6 +247,31 @@ class Market:
     contract_size: Decimal = Decimal(1)
     minimum_quantity: Decimal | None = None
     spellings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Resolution(Mapping[str, Market | None]):
+    """The market behind each spelling that was asked for, None where there is none.
+
+    `reasons` holds one sentence for each None: a symbol that the exchange does not know is not the
+    same as an exchange that does not answer.
+    """
+
+    markets: Mapping[str, Market | None]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, symbol: str) -> Market | None:
+        return self.markets[symbol]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.markets)
+
+    def __len__(self) -> int:
+        return len(self.markets)
+
+    def why_not(self, symbol: str) -> str:
+        """One sentence, fit for people: why the symbol has no market."""
+        return self.reasons.get(symbol, f"The symbol {symbol} was not looked up.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -31,6 +31,7 @@ from unghost.model import (
     OverClosed,
     PauseReading,
     PositionReading,
+    Resolution,
     Settlement,
     StatusChange,
     Window,
@@ -242,8 +243,8 @@ class Ledger(LedgerReader, Protocol):
 class Exchange(Protocol):
     """Reads of one exchange account. There is no method that could place an order."""
 
-    def resolve(self, symbols: Collection[str]) -> Mapping[str, Market | None]:
-        """The market behind each spelling, None where it does not resolve or cannot be read."""
+    def resolve(self, symbols: Collection[str]) -> Resolution:
+        """The market behind each spelling, or one sentence why there is none."""
         ...
 
     def positions(self, markets: Collection[Market]) -> Mapping[str, PositionReading]:

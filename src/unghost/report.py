@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from unghost.gates import plain
 from unghost.model import Attribution, AuditRow, Decision, Reason
 
 VERDICTS: Mapping[Decision, str] = {
@@ -75,9 +76,10 @@ def _headline(rows: Sequence[AuditRow]) -> Iterator[str]:
     row = rows[0]
     direction = row.evidence.get("direction")
     side = f"{direction} " if direction else ""
+    open_qty = "an unusable quantity" if row.open_qty is None else plain(row.open_qty)
     yield (
         f"Lifecycle {row.trade_id} of profile {row.profile_id} on {row.symbol}: the ledger says"
-        f" {side}{row.open_qty if row.open_qty is not None else 'an unusable quantity'} is open"
+        f" {side}{open_qty} is open"
         f" (batch {row.batch_id}, {row.created_at:%Y-%m-%d %H:%M:%S} UTC, by {row.actor})."
     )
 
@@ -87,10 +89,8 @@ def _gates(evidence: Mapping[str, Any]) -> Iterator[str]:
         age = gate.get("age_seconds")
         aged = "" if age is None else f", {age:g} s old"
         detail = f" — {gate['detail']}" if gate.get("detail") else ""
-        yield (
-            f"Gate {gate['name']} is {gate['verdict']}: {gate['value']}"
-            f" ({gate['source']}{aged}){detail}."
-        )
+        told = f"Gate {gate['name']} is {gate['verdict']}: {gate['value']} ({gate['source']}{aged})"
+        yield _ended(f"{told}{detail}")
 
 
 def _fills(evidence: Mapping[str, Any]) -> Iterator[str]:
@@ -101,7 +101,7 @@ def _fills(evidence: Mapping[str, Any]) -> Iterator[str]:
     state = "read to the end" if fills["complete"] else "not read to the end"
     yield f"Fills from {start} to {end}: {fills['count']}, {state}, source {fills['source']}."
     for doubt in evidence.get("doubts", ()):
-        yield f"Doubt on the {evidence.get('leg')} leg: {doubt}."
+        yield _ended(f"Doubt on the {evidence.get('leg')} leg: {doubt}")
     if evidence.get("unexplained", "0") != "0":
         yield (
             f"The ledger records {evidence['unexplained']} closed that no exchange order explains;"
@@ -147,7 +147,7 @@ def _tier(attribution: str) -> str:
 
 
 def _row(row: AuditRow) -> Iterator[str]:
-    what = "" if row.filled_qty is None else f" EXIT {row.filled_qty} at {row.price}"
+    what = "" if row.filled_qty is None else f" EXIT {plain(row.filled_qty)} at {row.price}"
     name = f" {row.backfill_order_id}" if row.backfill_order_id else ""
     undone = f" Rolled back at {row.reverted_at:%Y-%m-%d %H:%M:%S} UTC." if row.reverted_at else ""
     yield (
@@ -158,4 +158,9 @@ def _row(row: AuditRow) -> Iterator[str]:
 
 def _said(row: AuditRow) -> str:
     sentence = row.evidence.get("sentence")
-    return f" {sentence}." if sentence else ""
+    return f" {_ended(sentence)}" if sentence else ""
+
+
+def _ended(sentence: str) -> str:
+    """With one full stop: some of the sentences inside come with theirs."""
+    return f"{sentence.rstrip('.')}."

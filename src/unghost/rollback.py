@@ -168,8 +168,8 @@ def _require_flat(desk: UndoDesk, symbols: Sequence[str]) -> None:
         reading = readings.get(market.unified) if market is not None else None
         doubt = flat_doubt(reading, desk.rules, now)
         if doubt is not None:
-            detail = f": {reading.detail}" if reading is not None and reading.detail else ""
-            message = f"{symbol} is not proven flat ({doubt}{detail})"
+            detail = markets.why_not(symbol) if market is None else reading and reading.detail
+            message = f"{symbol} is not proven flat ({doubt}{f': {detail}' if detail else ''})"
             raise RefusedError(message)
 
 

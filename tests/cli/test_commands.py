@@ -232,6 +232,10 @@ def test_an_exchange_that_does_not_answer_ends_with_3(shop):
     assert ran.code == 3, ran.err
     assert {row["reason"] for row in ran.data["audit"]} == {"exchange_state_unknown"}
     assert shop.backfills() == []
+    for command in (("explain", "t-1"), ("evidence", "BTCUSDT")):
+        told = " ".join(shop.run(*command, **APPLY).out.split())
+        assert "Markets at binanceusdm could not be read" in told, told
+        assert "does not resolve" not in told, told
 
 
 def test_a_plan_is_applied_after_a_go(shop):

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from unghost.adapters.exchange import InProcessMarkets
-from unghost.adapters.exchange.markets import market_of, names_of
-from unghost.demo.venue import running_venue
+from unghost.adapters.exchange import ConnectionSpec, ExchangeAccount, InProcessMarkets
+from unghost.adapters.exchange.markets import market_of, names_of, resolution
+from unghost.demo.venue import Fault, FaultKind, running_venue
 from unghost.demo.world import DEFAULT_MARKETS, Listing, Market, World
 
 SWAP: dict[str, Any] = {
@@ -46,7 +46,39 @@ def test_native_ids_and_unified_symbols_resolve_to_the_same_market(account):
 
 @pytest.mark.parametrize("name", ("btcusdt", "BTC/USDT", "BTC-USDT-SWAP", "BTC/USD:BTC", "", " "))
 def test_nothing_is_guessed(account, name):
-    assert account.resolve([name]) == {name: None}
+    found = account.resolve([name])
+    assert found == {name: None}
+    assert found.why_not(name) == (
+        f"The symbol {name!r} does not resolve: binanceusdm has no linear perpetual of that name."
+    )
+
+
+@pytest.mark.parametrize("fault", (FaultKind.HTML, FaultKind.EMPTY_OBJECT, FaultKind.RESET))
+def test_an_exchange_that_does_not_answer_is_not_an_unknown_symbol(account, venue, fault):
+    venue.fault(Fault(kind=fault, endpoint="exchangeInfo"))
+    found = account.resolve(["BTCUSDT", "NEWUSDT"])
+    assert found == {"BTCUSDT": None, "NEWUSDT": None}
+    for name in found:
+        assert "could not be read" in found.why_not(name)
+        assert "does not resolve" not in found.why_not(name)
+    venue.clear_faults()
+    assert account.resolve(["BTCUSDT"])["BTCUSDT"] is not None
+
+
+def test_a_mistake_of_ours_is_no_unknown_symbol_either(account, monkeypatch):
+    async def mistaken(self, *, reload=False):
+        raise ZeroDivisionError("with a secret-of-desk-1 in it")
+
+    monkeypatch.setattr(ExchangeAccount, "_names", mistaken)
+    assert account.resolve(["BTCUSDT"]).why_not("BTCUSDT") == (
+        "The list of markets could not be read: ZeroDivisionError: with a [hidden] in it."
+    )
+
+
+def test_what_was_not_asked_has_no_answer(account):
+    found = account.resolve(["BTCUSDT"])
+    assert len(found) == 1
+    assert found.why_not("ETHUSDT") == "The symbol ETHUSDT was not looked up."
 
 
 def test_an_unknown_symbol_makes_the_list_be_read_anew_once(account, venue):
@@ -114,6 +146,10 @@ def test_a_name_that_two_markets_share_is_ambiguous():
     names = names_of(listing, "swap")
     assert names["BTCUSDT"] is None
     assert names["BTC/USDC:USDC"] is not None
+    spec = ConnectionSpec(exchange="binanceusdm", market_type="swap", api_key="k", secret="s")
+    assert resolution(["BTCUSDT"], names, spec).why_not("BTCUSDT") == (
+        "Several markets of binanceusdm go by the name 'BTCUSDT'."
+    )
 
 
 @pytest.mark.parametrize(

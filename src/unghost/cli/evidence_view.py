@@ -55,7 +55,7 @@ def _readings(report: SymbolReport) -> Iterator[tuple[str, str | Text]]:
 def _market(evidence: Evidence) -> str:
     market = evidence.market
     if market is None:
-        return f"{evidence.symbol} resolves to no market of the exchange"
+        return f"unknown: {evidence.position_before.detail}"
     return f"{market.unified} ({market.native_id}), contract size {plain(market.contract_size)}"
 
 

@@ -13,11 +13,11 @@ from unghost.adapters.exchange.connection import ConnectionSpec, redact
 from unghost.adapters.exchange.doctor import examine
 from unghost.adapters.exchange.failures import ReadFailed
 from unghost.adapters.exchange.findings import Finding, Verdict
-from unghost.adapters.exchange.markets import MarketsCache, names_of
+from unghost.adapters.exchange.markets import MarketsCache, names_of, resolution
 from unghost.adapters.exchange.retrying import RetryPolicy, silence
 from unghost.adapters.exchange.venues import reader_for
 from unghost.adapters.exchange.venues.reader import incomplete_fills, unknown_position
-from unghost.model import CallLog, FillReading, Market, PositionReading, Window
+from unghost.model import CallLog, FillReading, Market, PositionReading, Resolution, Window
 from unghost.ports import Clock
 
 T = TypeVar("T")
@@ -65,14 +65,16 @@ class ExchangeAccount:
 
     # ports.Exchange
 
-    def resolve(self, symbols: Collection[str]) -> Mapping[str, Market | None]:
+    def resolve(self, symbols: Collection[str]) -> Resolution:
         """The market behind each spelling: native id or unified symbol, of the profile's type.
 
         Linear perpetuals only where the type is swap: inverse, dated and option markets do not
-        resolve. None for what is unknown, ambiguous, or could not be read. An unknown name makes
-        the list of markets be read anew, once per name.
+        resolve. None, with the reason, for what is unknown, ambiguous, or could not be read. An
+        unknown name makes the list of markets be read anew, once per name.
         """
-        return self._run(lambda: self._resolve(tuple(symbols))) if symbols else {}
+        if not symbols:
+            return Resolution(markets={})
+        return self._run(lambda: self._resolve(tuple(symbols)))
 
     def positions(self, markets: Collection[Market]) -> Mapping[str, PositionReading]:
         """One reading per market, by unified symbol; UNKNOWN with a sentence where it failed."""
@@ -122,16 +124,19 @@ class ExchangeAccount:
                 return asyncio.run(work())
             return self._runner.run(work())
 
-    async def _resolve(self, symbols: tuple[str, ...]) -> Mapping[str, Market | None]:
-        try:
+    async def _resolve(self, symbols: tuple[str, ...]) -> Resolution:
+        async def work() -> Resolution:
             names = await self._names()
             unknown = {name for name in symbols if name not in names} - self._reloaded_for
             if unknown:
                 names = await self._names(reload=True)
                 self._reloaded_for |= unknown
-        except ReadFailed:
-            return dict.fromkeys(symbols)
-        return {name: names.get(name) for name in symbols}
+            return resolution(symbols, names, self._spec)
+
+        def failed(why: str) -> Resolution:
+            return Resolution(markets=dict.fromkeys(symbols), reasons=dict.fromkeys(symbols, why))
+
+        return await self._answered(work, failed, "The list of markets")
 
     async def _names(self, *, reload: bool = False) -> Mapping[str, Market | None]:
         return names_of(await self._client.markets(reload=reload), self._spec.market_type)

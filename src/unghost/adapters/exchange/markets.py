@@ -7,14 +7,14 @@ count in other units or expire, and nothing here vouches for their arithmetic.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Protocol, assert_never
+from typing import Any, Final, Protocol, assert_never
 
-from unghost.adapters.exchange.connection import MarketType
+from unghost.adapters.exchange.connection import ConnectionSpec, MarketType
 from unghost.adapters.exchange.failures import ReadFailed
 from unghost.adapters.exchange.strict import exact
-from unghost.model import Market
+from unghost.model import Market, Resolution
 
 Listing = Mapping[str, Mapping[str, Any]]
 """What CCXT makes of the exchange's own list: unified symbol -> market."""
@@ -55,6 +55,29 @@ def names_of(listing: Listing, market_type: MarketType) -> dict[str, Market | No
         for name in market.spellings if market else ():
             names[name] = None if name in names else market
     return names
+
+
+KINDS: Final[Mapping[MarketType, str]] = {
+    "swap": "linear perpetual",
+    "spot": "spot market",
+    "margin": "margin market",
+}
+
+
+def resolution(
+    symbols: Iterable[str], names: Mapping[str, Market | None], spec: ConnectionSpec
+) -> Resolution:
+    """What a list of markets that was read says of each symbol."""
+    markets = {name: names.get(name) for name in symbols}
+    kind = KINDS[spec.market_type]
+    reasons = {
+        name: f"Several markets of {spec.exchange} go by the name {name!r}."
+        if name in names
+        else f"The symbol {name!r} does not resolve: {spec.exchange} has no {kind} of that name."
+        for name, market in markets.items()
+        if market is None
+    }
+    return Resolution(markets=markets, reasons=reasons)
 
 
 def market_of(raw: Mapping[str, Any], market_type: MarketType) -> Market | None:
