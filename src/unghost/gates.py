@@ -243,9 +243,11 @@ def pause_doubt(reading: PauseReading, rules: Rules) -> Reason | None:
 def flat_doubt(reading: PositionReading | None, rules: Rules, now: datetime) -> Reason | None:
     """Why the position does not permit a write, or None."""
     limit = timedelta(seconds=rules.reading_max_age_seconds)
+    if reading is not None and reading.flatness is Flatness.OPEN:
+        return Reason.EXCHANGE_NOT_FLAT
     if reading is None or reading.flatness is Flatness.UNKNOWN or now - reading.as_of > limit:
         return Reason.EXCHANGE_STATE_UNKNOWN
-    return Reason.EXCHANGE_NOT_FLAT if reading.flatness is Flatness.OPEN else None
+    return None
 
 
 def plain(quantity: Decimal) -> str:

@@ -1,0 +1,62 @@
+"""The two ids of the design, and what an id may not depend on (FAILURES 13)."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from tests.core.builders import NOW, PAUSED, candidates, entry, evidence, sell
+
+from unghost.decide import decide
+from unghost.ids import DUST_ORDER, backfill_order_id, is_backfill_id
+from unghost.model import Rules
+
+AT = datetime(2026, 2, 1, 12, 34, 56, 789_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    (
+        ("8389765591", "BFILL-5223307d789d39cb26c2a9f579f98f86"),
+        (DUST_ORDER, "BFILL-5d23aa9fb304da089c37e116b847437c"),
+    ),
+)
+def test_the_ids_of_the_design(order, expected):
+    found = backfill_order_id(
+        profile_id="main", trade_id="t-1001", exchange_order_id=order, filled_at=AT
+    )
+    assert found == expected
+    assert is_backfill_id(found)
+
+
+@pytest.mark.parametrize(
+    "same",
+    (
+        AT + timedelta(microseconds=999),
+        AT.astimezone(timezone(timedelta(hours=5, minutes=30))),
+    ),
+)
+def test_an_id_has_whole_milliseconds_in_utc(same):
+    parts = {"profile_id": "main", "trade_id": "t", "exchange_order_id": "1"}
+    assert backfill_order_id(**parts, filled_at=same) == backfill_order_id(**parts, filled_at=AT)
+    later = AT + timedelta(milliseconds=1)
+    assert backfill_order_id(**parts, filled_at=later) != backfill_order_id(**parts, filled_at=AT)
+
+
+def test_failures_13_an_id_knows_nothing_of_the_run():
+    """Two runs a day apart, one of them with other settings, give the same ids; dust too."""
+    found = evidence([entry("e1", 10, 0)], [sell("s1", "9.99", 600)])
+    ids = [
+        [one.order_id for one in candidates(decide((read,), pause=PAUSED, rules=rules, now=now))]
+        for read, rules, now in (
+            (found, Rules(), NOW),
+            (found, Rules(reading_max_age_seconds=99_999, max_rows=2), NOW + timedelta(hours=24)),
+        )
+    ]
+    assert ids[0] == ids[1]
+    assert len(ids[0]) == 2
+
+
+def test_each_part_makes_another_id():
+    parts = {"profile_id": "p", "trade_id": "t", "exchange_order_id": "1", "filled_at": AT}
+    others = {"profile_id": "q", "trade_id": "u", "exchange_order_id": "2"}
+    ids = {backfill_order_id(**{**parts, name: value}) for name, value in others.items()}
+    assert len(ids | {backfill_order_id(**parts)}) == 4
