@@ -158,7 +158,7 @@ def test_dust_is_the_larger_of_both_thresholds(opened, closed, is_dust):
 
 
 def test_failures_22_dust_is_counted_in_base_units_and_never_in_money():
-    """34 of a coin worth a hundredth of a cent is no dust; 0.0009 of a bitcoin is, and is 90 USD."""
+    """34 of a coin for a hundredth of a cent is no dust; 0.0009 of a bitcoin is, and is 90 USD."""
     cheap = ruled(evidence([entry("e1", 34, 0, price="0.0001")], []))
     assert candidates(cheap) == []
     assert reasons(cheap) == {"t-1": [Reason.MISSING_FILL_EVIDENCE]}

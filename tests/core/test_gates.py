@@ -83,7 +83,7 @@ BROKEN = (
 )
 
 
-@pytest.mark.parametrize("broken", [*product((False, True), repeat=6)], ids=str)
+@pytest.mark.parametrize("broken", tuple(product((False, True), repeat=6)), ids=str)
 def test_the_first_gate_that_is_not_open_names_the_reason(broken):
     """All sixty-four combinations, each gate broken by its own means."""
     unpaused, unread, pending, touched, invalid, cut = broken
