@@ -51,8 +51,8 @@ def test_one_close_over_two_lifecycles_splits_its_fee():
         sell("s1", "2.0", 600, price="3200", fees=fees(("USDT", "4.0"))),
     ]
     first, second = candidates(ruled(evidence(rows, fills)))
-    assert (first.quantity, first.fee, first.price) == (dec("1.5"), dec("3.0"), 3200)
-    assert (second.quantity, second.fee, second.price) == (dec("0.5"), dec("1.0"), 3200)
+    assert (first.quantity, first.fee, first.price) == (dec("1.5"), dec("3.0"), dec(3200))
+    assert (second.quantity, second.fee, second.price) == (dec("0.5"), dec("1.0"), dec(3200))
     assert {first.exchange_order_id, second.exchange_order_id} == {"s1"}
     assert {first.fee_currency, second.fee_currency} == {"USDT"}
 
@@ -74,7 +74,7 @@ def test_two_closes_of_one_lifecycle_are_two_exits_at_their_own_prices():
 
 def test_a_close_beyond_what_is_open_stays_unclaimed():
     rulings = ruled(evidence([entry("e1", 10, 0)], [buy("xe1", 10, 0), sell("s1", 15, 600)]))
-    assert [(one.quantity, one.remainder_qty) for one in candidates(rulings)] == [(10, 0)]
+    assert [(one.quantity, one.remainder_qty) for one in candidates(rulings)] == [(dec(10), dec(0))]
     (order,) = only(rulings).evidence["orders"]
     assert (order["filled"], order["unclaimed"]) == ("15", "5")
 
@@ -84,7 +84,7 @@ def test_failures_8_a_ledger_in_contracts_is_closed_in_contracts():
     fills = [buy("xe1", 1200, 0, price="0.03"), sell("s1", 1200, 600, price="0.03881")]
     rulings = ruled(evidence([entry("e1", 12, 0)], fills, unit=Decimal(100)))
     (one,) = candidates(rulings)
-    assert (one.quantity, one.open_qty) == (12, 12)
+    assert (one.quantity, one.open_qty) == (dec(12), dec(12))
     assert one.quantity * 100 * one.price == dec("46.572")
     (order,) = only(rulings).evidence["orders"]
     assert order["filled"] == "1200"
@@ -186,7 +186,7 @@ def test_failures_17_a_recorded_part_leaves_the_rest_at_the_whole_orders_price()
     fills = [sell("s1", 4, 600, price="110"), sell("s1", 6, 601, price="120")]
     rows = [entry("e1", 10, 0), exit_("r1", 4, 600, xid="s1", price=110)]
     (one,) = candidates(ruled(evidence(rows, fills)))
-    assert (one.quantity, one.price) == (6, 116)
+    assert (one.quantity, one.price) == (dec(6), dec(116))
 
 
 def test_a_price_is_rounded_half_even_to_the_columns_scale():
