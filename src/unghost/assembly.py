@@ -24,6 +24,7 @@ from unghost.settings.profiles import EXAMPLE
 
 if TYPE_CHECKING:
     from unghost.adapters.exchange import ExchangeAccount
+    from unghost.adapters.postgres.chain import Verification
     from unghost.adapters.postgres.connection import Database
     from unghost.adapters.postgres.schema import LedgerShape
     from unghost.cycle import Desk
@@ -307,6 +308,27 @@ def printable_statement(
     values = {"profile_id": choose_profile(profiles, profile)} if profile else {}
     with open_database(settings, tell=tell) as database:
         return PostgresLedger(database).statement(name, values)
+
+
+# --- the record --------------------------------------------------------------------------------
+
+
+def verify_record(settings: Settings, *, kept_head: str | None, tell: Tell) -> Verification:
+    """Verify the chain over the record; `kept_head` is one noted elsewhere, `SEQ:HASH`.
+
+    Raises UsageError for a head that is none.
+    """
+    from unghost.adapters.postgres.chain import read_head, verify
+
+    kept = None
+    if kept_head is not None:
+        try:
+            kept = read_head(kept_head)
+        except ValueError as wrong:
+            raise UsageError(f"{wrong}.") from wrong
+    with open_database(settings, tell=tell) as database:
+        require_migrated(database)
+        return verify(database, kept=kept)
 
 
 # --- first steps -------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from unghost.model import (
     Batch,
     BatchStatus,
     CallLog,
+    ChainHead,
     Claim,
     CloseOrder,
     Decision,
@@ -100,7 +101,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class CycleReport:
-    """What a cycle found and did. `batch` is None when the backfill is not enabled."""
+    """What a cycle found and did. `batch` is None when the backfill is not enabled.
+
+    `head` is where the chain of the record ended then.
+    """
 
     batch: Batch | None
     lifecycles: tuple[Lifecycle, ...]
@@ -108,6 +112,7 @@ class CycleReport:
     audit: tuple[AuditRow, ...] = ()
     events: tuple[Event, ...] = ()
     notes: tuple[str, ...] = ()
+    head: ChainHead | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -235,14 +240,35 @@ def _fill_batch(
     batch = desk.ledger.finish_batch(
         batch_id, status=BatchStatus.FINISHED, calls=dict(desk.exchange.calls().by_method)
     )
-    log.info("batch finished", mode=batch.mode, **batch.counts)
+    head = desk.ledger.chain_head()
+    _tell_finished(desk, batch, head)
     return CycleReport(
         batch=batch,
+        head=head,
         lifecycles=tuple(ruling.lifecycle for ruling in draft.rulings),
         rulings=draft.rulings,
         audit=desk.ledger.audit_rows(batch_id=batch_id),
         events=events,
         notes=batch.notes,
+    )
+
+
+def _tell_finished(desk: Desk, batch: Batch, head: ChainHead) -> None:
+    """In the log and as an event, with the chain's head: kept elsewhere, it proves the record."""
+    log.info("batch finished", mode=batch.mode, head=str(head), **batch.counts)
+    payload = {
+        "batch_id": batch.batch_id,
+        "mode": batch.mode.value,
+        "counts": batch.counts,
+        "head": str(head),
+    }
+    desk.events.emit(
+        Event(
+            event_type=BATCH_FINISHED_EVENT,
+            profile_id=batch.profile_id,
+            symbol=None,
+            payload=payload,
+        )
     )
 
 

@@ -682,6 +682,18 @@ class AuditRow:
     reverted_at: datetime | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChainHead:
+    """Where the chain of the record ends. Kept elsewhere, it shows whether the end was cut off."""
+
+    seq: int
+    hash: str
+
+    def __str__(self) -> str:
+        """`12:3f0a...`, as `unghost audit verify --head` takes it."""
+        return f"{self.seq}:{self.hash}"
+
+
 class BatchStatus(StrEnum):
     """Where a batch stands."""
 

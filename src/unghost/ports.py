@@ -19,6 +19,7 @@ from unghost.model import (
     BatchStatus,
     CallLog,
     Candidate,
+    ChainHead,
     Decision,
     Event,
     FillReading,
@@ -169,6 +170,10 @@ class Ledger(LedgerReader, Protocol):
         limit: int | None = None,
     ) -> tuple[AuditRow, ...]:
         """Audit rows, newest first."""
+        ...
+
+    def chain_head(self) -> ChainHead:
+        """Where the chain over the record ends now."""
         ...
 
     def close_interrupted(self, profile_ids: Sequence[str]) -> tuple[int, ...]:

@@ -16,17 +16,27 @@ from unghost.adapters.postgres.connection import Database
 from unghost.demo.venue import Venue, running_venue
 from unghost.demo.world import World
 
-AUDIT = "reconciliation_backfill_audit"
-TABLES = "reconciliation_backfill_batch, reconciliation_event, trading_profile"
-WIPE = (
-    f"ALTER TABLE {AUDIT} DISABLE TRIGGER USER",
-    f"TRUNCATE orders, {AUDIT}, {TABLES} RESTART IDENTITY",
-    *(
-        f"ALTER TABLE {AUDIT} ENABLE ALWAYS TRIGGER {AUDIT}_{name}"
-        for name in ("no_delete", "no_truncate", "update")
-    ),
+RECORD = (
+    "reconciliation_backfill_audit",
+    "reconciliation_backfill_batch",
+    "reconciliation_chain",
+    "reconciliation_chain_head",
 )
-"""Not even a test may empty the audit while its triggers watch."""
+WIPE = (
+    *(f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in RECORD),
+    """
+    TRUNCATE orders, reconciliation_backfill_audit, reconciliation_backfill_batch,
+        reconciliation_chain, reconciliation_event, trading_profile RESTART IDENTITY""",
+    "UPDATE reconciliation_chain_head SET seq = 0, hash = repeat('0', 64)",
+    """
+    DO $$ DECLARE one record; BEGIN
+        FOR one IN SELECT tgname, tgrelid::regclass AS of_table FROM pg_trigger
+                   WHERE NOT tgisinternal AND tgenabled = 'D' LOOP
+            EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', one.of_table, one.tgname);
+        END LOOP;
+    END $$""",
+)
+"""Not even a test may empty the record while its triggers watch."""
 
 
 @pytest.fixture(scope="session")

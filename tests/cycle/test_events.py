@@ -6,11 +6,12 @@ from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 
-from tests.cycle.bench import ETH, PROFILE, Bench, hours_ago
+from tests.cycle.bench import ETH, PROFILE, Bench, batch_id, hours_ago
 
+from unghost.adapters.postgres.chain import verify
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.events import EventLog
-from unghost.cycle import run_cycle
+from unghost.cycle import BATCH_FINISHED_EVENT, run_cycle
 from unghost.demo.venue import Fault, FaultKind
 from unghost.ports import MISMATCH_EVENT
 
@@ -99,4 +100,17 @@ def test_failures_25_a_market_that_stays_a_ghost_fills_no_log(bench):
     for _ in range(5):
         bench.apply()
     assert events(bench) == [BTC_EVENT]
-    assert EventLog(bench.database).counts(PROFILE) == {MISMATCH_EVENT: 1}
+    told = EventLog(bench.database).counts(PROFILE)
+    assert told == {MISMATCH_EVENT: 1, BATCH_FINISHED_EVENT: 5}
+
+
+def test_a_batchs_event_and_report_tell_where_the_chain_of_the_record_ends(bench):
+    bench.ghost("t-1")
+    bench.pause()
+    report = bench.apply()
+    ((payload,),) = bench.rows(
+        "SELECT payload FROM reconciliation_event WHERE event_type = %s", BATCH_FINISHED_EVENT
+    )
+    assert payload["head"] == str(report.head) == str(bench.desk.ledger.chain_head())
+    assert (payload["batch_id"], payload["counts"]) == (batch_id(report), {"APPLIED": 1})
+    assert verify(bench.database, kept=report.head).whole

@@ -42,6 +42,8 @@ def test_migrating_makes_our_tables_and_no_other(empty_database):
         "reconciliation_migration",
         "reconciliation_backfill_batch",
         "reconciliation_backfill_audit",
+        "reconciliation_chain",
+        "reconciliation_chain_head",
         "reconciliation_event",
         "trading_profile",
     }

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from unghost import __version__
-from unghost.cli import doctoring, looking, repairing, setting_up, trading
+from unghost.cli import doctoring, looking, proving, repairing, setting_up, trading
 
 COMMANDS: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
     ("demo", "Start", setting_up.demo),
@@ -32,6 +32,11 @@ COMMANDS: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
     ("status", "Trading status", trading.status),
 )
 """(name, heading in the help, function), in the order in which they are used."""
+
+SUBCOMMANDS: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
+    ("audit", "verify", proving.verify),
+)
+"""(command, name behind it, function). The command alone keeps its own meaning."""
 
 
 class GroupedCommands(TyperGroup):
@@ -60,9 +65,23 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(unghost)
+    groups = {group: _group(group) for group, _, _ in SUBCOMMANDS}
     for name, _, function in COMMANDS:
-        app.command(name)(function)
+        if name in groups:
+            groups[name].callback()(function)
+            app.add_typer(groups[name], name=name)
+        else:
+            app.command(name)(function)
     return app
+
+
+def _group(name: str) -> typer.Typer:
+    """A command that has others behind it."""
+    group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+    for owner, word, function in SUBCOMMANDS:
+        if owner == name:
+            group.command(word)(function)
+    return group
 
 
 def unghost(

@@ -32,6 +32,7 @@ def document(desk: Desk, report: CycleReport) -> dict[str, object]:
         "outcome": report.outcome,
         "orders_touched": orders_touched(report),
         "batch": report.batch,
+        "head": str(report.head) if report.head else None,
         "lifecycles": [lifecycle_document(one) for one in report.lifecycles],
         "gates": [_gate_document(name, results) for name, results in _by_gate(report.rulings)],
         "audit": report.audit,
@@ -76,6 +77,8 @@ def _facts(desk: Desk, report: CycleReport) -> Iterator[tuple[str, str | Text]]:
             yield "plan", report.batch.plan_batch_id
         calls = ", ".join(f"{name} {count}" for name, count in sorted(report.batch.calls.items()))
         yield "calls", f"{sum(report.batch.calls.values())} to the exchange: {calls or 'none'}"
+    if report.head is not None:
+        yield "record ends at", str(report.head)
     yield "pause", "required" if desk.rules.require_pause else Text("NOT REQUIRED", style="red")
     yield "open in the ledger", counted(len(report.lifecycles), "lifecycle")
     yield "events", counted(len(report.events), "mismatch event")

@@ -71,6 +71,7 @@ def validate(*, profile: ProfileOption = None, as_json: JsonOption = False) -> i
 
 def audit(
     *,
+    context: typer.Context,
     profile: ProfileOption = None,
     batch: Annotated[str | None, typer.Option(metavar="BATCH", help="Only this batch.")] = None,
     symbol: Annotated[str | None, typer.Option(help="Only this symbol.")] = None,
@@ -86,6 +87,8 @@ def audit(
     """Show the record: every decision, newest first."""
     from unghost.cli import tables
 
+    if context.invoked_subcommand is not None:
+        return 0
     out = Output(as_json=as_json)
     with opened_desk(out, profile) as at:
         if batch is not None and at.desk.ledger.batch(batch) is None:

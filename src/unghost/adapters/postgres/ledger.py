@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from unghost.adapters.postgres import books, undo, validation
+from unghost.adapters.postgres import books, chain, undo, validation
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.reading import Reader, Session
 from unghost.adapters.postgres.schema import LedgerShape, read_shape
@@ -30,6 +30,7 @@ from unghost.model import (
     AuditRow,
     Batch,
     BatchStatus,
+    ChainHead,
     Decision,
     LifecycleKey,
     Mode,
@@ -170,6 +171,11 @@ class PostgresLedger(Reader):
                 decision=decision.value if decision else None,
                 limit=limit,
             )
+
+    def chain_head(self) -> ChainHead:
+        """Where the chain over the record ends now."""
+        with self._database.transaction(read_only=True) as conn:
+            return chain.chain_head(conn)
 
     def close_interrupted(self, profile_ids: Sequence[str]) -> tuple[int, ...]:
         """Settle what a dead run left, by what `orders` holds; the audit ids settled.
