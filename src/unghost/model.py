@@ -312,6 +312,8 @@ class Money:
 class Fill:
     """One execution. `quantity` is positive, in base units; `position_side` None in one-way mode.
 
+    `closed` is how much of the quantity closed a position, where the exchange tells (in either
+    mode); None where it does not, and then the position side or a replay says so.
     `fees` is None when the exchange did not tell (never booked as 0). `digest` identifies the raw
     answer, so that the same fill id with another payload is noticed.
     """
@@ -325,6 +327,7 @@ class Fill:
     filled_at: datetime
     client_order_id: str | None = None
     position_side: PositionSide | None = None
+    closed: Decimal | None = None
     fees: tuple[Money, ...] | None = ()
     kind: FillKind = FillKind.TRADE
     digest: str = ""

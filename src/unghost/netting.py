@@ -63,14 +63,18 @@ def fill_order(fill: Fill) -> tuple[datetime, int, str, str, Side]:
 def split(fills: Sequence[Fill], position: PositionReading, *, spot: bool) -> tuple[FillPart, ...]:
     """Say of each fill what it closed and what it opened, oldest first.
 
-    Hedge mode and spot tell by themselves. In one-way mode the signed position is replayed
-    backwards from the reading (zero where it is flat), because only the position before a fill
-    says whether the fill reduced it. A fill that is no execution (quantity 0, NaN) moved nothing.
+    Hedge mode and spot tell by themselves, and so does an exchange that says how much of a fill
+    closed. In one-way mode the signed position is replayed backwards from the reading (zero where
+    it is flat), because only the position before a fill says whether the fill reduced it. A fill
+    that is no execution (quantity 0, NaN) moved nothing.
     """
     fills = [fill for fill in fills if fill.is_execution]
     hedged = [fill for fill in fills if fill.position_side is not None or spot]
-    one_way = [fill for fill in fills if fill.position_side is None and not spot]
+    untold = [fill for fill in fills if fill.position_side is None and not spot]
+    told = [(fill, fill.closed) for fill in untold if fill.closed is not None]
+    one_way = [fill for fill in untold if fill.closed is None]
     parts = [_sided(fill) for fill in hedged]
+    parts += [part for fill, closed in told for part in _parts(fill, closed)]
     parts += _replayed(sorted(one_way, key=fill_order), _signed(position))
     return tuple(sorted(parts, key=lambda part: (fill_order(part.fill), not part.closing)))
 
@@ -100,13 +104,16 @@ def _replayed(fills: Sequence[Fill], after: Decimal) -> list[FillPart]:
 
 def _crossing(fill: Fill, signed: Decimal, before: Decimal) -> Iterator[FillPart]:
     closed = min(abs(signed), abs(before)) if signed * before < 0 else ZERO
+    return _parts(fill, closed)
+
+
+def _parts(fill: Fill, closed: Decimal) -> Iterator[FillPart]:
+    """What a fill closed, and what it opened: the two are of opposite legs."""
+    opened_leg = PositionSide.LONG if fill.side is Side.BUY else PositionSide.SHORT
     if closed:
-        leg = PositionSide.LONG if before > 0 else PositionSide.SHORT
-        yield FillPart(fill=fill, leg=leg, closing=True, quantity=closed)
-    opened = abs(signed) - closed
-    if opened:
-        leg = PositionSide.LONG if signed > 0 else PositionSide.SHORT
-        yield FillPart(fill=fill, leg=leg, closing=False, quantity=opened)
+        yield FillPart(fill=fill, leg=opened_leg.opposite, closing=True, quantity=closed)
+    if closed != fill.quantity:
+        yield FillPart(fill=fill, leg=opened_leg, closing=False, quantity=fill.quantity - closed)
 
 
 # --- flows of one order ------------------------------------------------------------------------
@@ -138,7 +145,8 @@ class OrderFlow:
     @property
     def is_hedged(self) -> bool:
         """Whether the exchange itself told the leg."""
-        return self.parts[0].fill.position_side is not None
+        fill = self.parts[0].fill
+        return fill.position_side is not None or fill.closed is not None
 
     @property
     def first_at(self) -> datetime:

@@ -1,7 +1,8 @@
 """An exchange without a reader of its own is believed only where nothing is left open.
 
 The exchange here is OKX as CCXT's real client knows it, answered by a small server: it counts in
-contracts, wraps its rows in an object, and lists flat symbols or leaves them out.
+contracts, wraps its rows in an object, and lists flat symbols or leaves them out. Its own reader is
+set aside.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from aiohttp import web
 
 from unghost.adapters.exchange import Verdict
 from unghost.adapters.exchange.failures import ReadFailed
+from unghost.adapters.exchange.venues.generic import GenericReader
 from unghost.demo.world import to_ms
 from unghost.model import Flatness, PositionLeg, PositionSide, Side, Window
 
@@ -147,6 +149,14 @@ def okx():
     yield server
     loop.call_soon_threadsafe(loop.stop)
     thread.join(10)
+
+
+@pytest.fixture(autouse=True)
+def no_reader_of_its_own(monkeypatch):
+    def generic(_, market_type):
+        return GenericReader(market_type)
+
+    monkeypatch.setattr("unghost.adapters.exchange.account.reader_for", generic)
 
 
 @pytest.fixture

@@ -305,6 +305,11 @@ class ReadOnlyClient:
         """What CCXT knows of reading fills (`limit`, `untilDays`, `daysBack`), None if nothing."""
         return self.__exchange.feature_value(symbol, "fetchMyTrades", name)
 
+    def market_info(self, symbol: str) -> Mapping[str, Any]:
+        """The exchange's own description of a market, as it came; empty where CCXT kept none."""
+        info = self.__exchange.market(symbol).get("info")
+        return dict(info) if isinstance(info, Mapping) else {}
+
     def unified_fill(self, raw: Mapping[str, Any], symbol: str) -> Mapping[str, Any]:
         """CCXT's reading of one raw fill; the markets must have been read."""
         return dict(self.__exchange.parse_trade(raw, self.__exchange.market(symbol)))

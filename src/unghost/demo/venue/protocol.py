@@ -32,8 +32,18 @@ class Call:
 
     @property
     def params(self) -> dict[str, str]:
-        """The decoded parameters of query and form body, the signature among them."""
-        return dict(parse_qsl(self.query) + parse_qsl(self.body))
+        """The decoded parameters of query and body, the signature among them.
+
+        The body is a form, or a JSON object, of which the values that are texts or numbers count.
+        """
+        return dict(parse_qsl(self.query)) | _of_body(self.body)
+
+
+def _of_body(body: str) -> dict[str, str]:
+    if not body.startswith("{"):
+        return dict(parse_qsl(body))
+    told = json.loads(body)
+    return {name: str(value) for name, value in told.items() if isinstance(value, str | int)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +19,8 @@ from typing import Final
 from aiohttp import web
 
 from unghost.demo.venue.control import VenueControl, add_control
-from unghost.demo.venue.server import VENUE_KEY, Venue, add_faces
+from unghost.demo.venue.protocol import Face
+from unghost.demo.venue.server import FACES, VENUE_KEY, Venue, add_faces
 from unghost.demo.world import World
 
 HOST: Final = "127.0.0.1"
@@ -54,9 +55,9 @@ async def serve(venue: Venue, *, port: int, stop: asyncio.Event, ready: Callable
 
 
 @contextmanager
-def running_venue(world: World, *, port: int = 0) -> Iterator[Venue]:
+def running_venue(world: World, *, port: int = 0, faces: Sequence[Face] = FACES) -> Iterator[Venue]:
     """Serve `world` from a thread until the block ends; the world may be edited meanwhile."""
-    venue = Venue(world)
+    venue = Venue(world, faces=faces)
     started: Future[Callable[[], None]] = Future()
     thread = Thread(target=_serve_thread, args=(venue, port, started), name="venue", daemon=True)
     thread.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from threading import Lock
@@ -33,6 +33,7 @@ from unghost.demo.venue.protocol import Answer, Call, Excess, Face
 from unghost.demo.world import STRICT, World
 
 FACES: Final[tuple[Face, ...]] = (BinanceUsdm(), Bybit(), Okx())
+"""The faces that every venue has; a test may bring others."""
 MAX_RECORDS: Final = 100_000
 SECRET_PARAMS: Final = frozenset({"signature"})
 
@@ -87,10 +88,11 @@ class Venue:
     Every method may be called from another thread than the server's.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, faces: Sequence[Face] = FACES) -> None:
         self.world = world
+        self.faces = tuple(faces)
         self.base_url = ""
-        self.meters = {face.name: WeightMeter() for face in FACES}
+        self.meters = {face.name: WeightMeter() for face in faces}
         self._book = FaultBook()
         self._log: deque[Request] = deque(maxlen=MAX_RECORDS)
         self._lock = Lock()
@@ -174,7 +176,7 @@ def add_faces(app: web.Application) -> None:
 async def _serve(request: web.Request) -> web.StreamResponse:
     venue = request.app[VENUE_KEY]
     call = await _read(request, venue.world.clock.now_ms())
-    face = next((each for each in FACES if each.owns(call.path)), None)
+    face = next((each for each in venue.faces if each.owns(call.path)), None)
     if face is None:
         return web.json_response({"error": "no venue has this path"}, status=404)
     due = venue.due(face, call)

@@ -7,11 +7,15 @@ from typing import Final
 
 from unghost.adapters.exchange.connection import MarketType
 from unghost.adapters.exchange.venues.binanceusdm import BinanceUsdmReader
+from unghost.adapters.exchange.venues.bybit import BybitReader
 from unghost.adapters.exchange.venues.generic import GenericReader
+from unghost.adapters.exchange.venues.okx import OkxReader
 from unghost.adapters.exchange.venues.reader import VenueReader
 
 READERS: Final[Mapping[tuple[str, MarketType], Callable[[], VenueReader]]] = {
     ("binanceusdm", "swap"): BinanceUsdmReader,
+    ("bybit", "swap"): BybitReader,
+    ("okx", "swap"): OkxReader,
 }
 
 

@@ -21,10 +21,9 @@ from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
 from unghost.adapters.exchange.client import Answer, ReadOnlyClient
-from unghost.adapters.exchange.failures import FailureKind, ReadFailed, malformed
+from unghost.adapters.exchange.failures import malformed
 from unghost.adapters.exchange.findings import Finding, Verdict
 from unghost.adapters.exchange.strict import (
-    MILLISECOND,
     FillSet,
     exact,
     fill_of,
@@ -34,7 +33,9 @@ from unghost.adapters.exchange.strict import (
 )
 from unghost.adapters.exchange.venues.reader import (
     Leg,
+    finding_from,
     position_reading,
+    spans,
     unknown_position,
 )
 from unghost.model import (
@@ -144,9 +145,11 @@ class BinanceUsdmReader:
     async def check(self, client: ReadOnlyClient) -> tuple[Finding, ...]:
         """Position mode, the account that the key sees, and what the key may do."""
         return (
-            await _told(client, ACCOUNT, "position mode", _mode_finding, untold=Verdict.WARN),
-            await _told(client, BALANCE, "account", _account_finding, untold=Verdict.WARN),
-            await _told(client, KEY_RIGHTS, "key rights", _rights_finding, untold=Verdict.OK),
+            await finding_from(client, ACCOUNT, "position mode", _mode_finding),
+            await finding_from(client, BALANCE, "account", _account_finding),
+            await finding_from(
+                client, KEY_RIGHTS, "key rights", _rights_finding, untold=Verdict.OK
+            ),
         )
 
 
@@ -347,33 +350,14 @@ def _may_be_cut(ids: Sequence[object]) -> bool:
 
 
 def _slices(window: Window) -> list[Mapping[str, int]]:
-    """Spans of at most 7 days that cover the window without gaps, as the exchange's parameters."""
-    start, spans = window.start_at, list[Mapping[str, int]]()
-    if start > window.end_at:
-        raise ReadFailed(FailureKind.REFUSED, "the window ends before it begins")
-    while start <= window.end_at:
-        end = min(start + SLICE - MILLISECOND, window.end_at)
-        spans.append({"startTime": to_ms(start), "endTime": to_ms(end)})
-        start = end + MILLISECOND
-    return spans
+    """Spans of at most 7 days that cover the window, as the exchange's parameters."""
+    return [
+        {"startTime": to_ms(span.start_at), "endTime": to_ms(span.end_at)}
+        for span in spans(window, SLICE)
+    ]
 
 
 # Examination
-
-
-async def _told(
-    client: ReadOnlyClient,
-    endpoint: str,
-    name: str,
-    judge: Callable[[Answer], Finding],
-    *,
-    untold: Verdict,
-) -> Finding:
-    """A finding from one endpoint; where the exchange does not tell it, that is the finding."""
-    try:
-        return await client.read(endpoint, {}, question=f"The {name}", parse=judge)
-    except ReadFailed as failure:
-        return Finding(name=name, verdict=untold, detail=f"not told: {failure.sentence}")
 
 
 def _mode_finding(answer: Answer) -> Finding:

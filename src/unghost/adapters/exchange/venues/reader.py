@@ -9,6 +9,9 @@ per method what proves the answer whole. The rules:
 - A fill reading is complete only where the exchange's own cursor said that there is no more. Never
   use CCXT's `paginate`. A page as long as the limit is not the last one.
 - Everything is in base units: amounts times `Market.contract_size`.
+- Which leg a fill belongs to is the exchange's to tell: by `position_side` in hedge mode, or by
+  `closed`, how much of the fill closed a position. In one-way mode neither is needed: the stages
+  replay the position. Where hedge mode cannot be told from one-way mode, refuse.
 - Whatever is in doubt raises `ReadFailed` (`failures.malformed`); nothing is guessed.
 - Liquidations, deleveraging and settlements are fills too: find out where the exchange hides them.
 
@@ -17,14 +20,16 @@ An exchange without a reader of its own is read by `generic.py`, which believes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
-from unghost.adapters.exchange.client import ReadOnlyClient
-from unghost.adapters.exchange.findings import Finding
+from unghost.adapters.exchange.client import Answer, ReadOnlyClient
+from unghost.adapters.exchange.failures import FailureKind, ReadFailed
+from unghost.adapters.exchange.findings import Finding, Verdict
+from unghost.adapters.exchange.strict import MILLISECOND
 from unghost.model import (
     FillReading,
     Flatness,
@@ -115,3 +120,46 @@ def unknown_position(as_of: datetime, why: str) -> PositionReading:
 def incomplete_fills(window: Window, as_of: datetime, why: str) -> FillReading:
     """A reading that proves nothing and blocks; it holds no fills, for none may be believed."""
     return FillReading(fills=(), complete=False, window=window, as_of=as_of, detail=why)
+
+
+def spans(window: Window, longest: timedelta) -> tuple[Window, ...]:
+    """The window cut into spans of at most `longest`, oldest first, without gap or overlap.
+
+    In whole milliseconds, as exchanges count. ReadFailed where the window ends before it begins.
+    """
+    if window.start_at > window.end_at:
+        raise ReadFailed(FailureKind.REFUSED, "the window ends before it begins")
+    start, found = window.start_at, list[Window]()
+    while start <= window.end_at:
+        end = min(start + longest - MILLISECOND, window.end_at)
+        found.append(Window(start_at=start, end_at=end))
+        start = end + MILLISECOND
+    return tuple(found)
+
+
+def require_depth(window: Window, depth: timedelta) -> None:
+    """Raise ReadFailed where the exchange has forgotten the beginning of the window.
+
+    Or where there is no window at all, because it ends before it begins.
+    """
+    if window.start_at > window.end_at:
+        raise ReadFailed(FailureKind.REFUSED, "the window ends before it begins")
+    if window.start_at < window.end_at - depth:
+        why = f"the exchange keeps fills for {depth.days} days, the window begins earlier"
+        raise ReadFailed(FailureKind.REFUSED, why)
+
+
+async def finding_from(
+    client: ReadOnlyClient,
+    endpoint: str,
+    name: str,
+    judge: Callable[[Answer], Finding],
+    *,
+    params: Mapping[str, Any] | None = None,
+    untold: Verdict = Verdict.WARN,
+) -> Finding:
+    """A finding from one endpoint; where the exchange does not tell it, that is the finding."""
+    try:
+        return await client.read(endpoint, params or {}, question=f"The {name}", parse=judge)
+    except ReadFailed as failure:
+        return Finding(name=name, verdict=untold, detail=f"not told: {failure.sentence}")
