@@ -134,13 +134,15 @@ def _variables(folder: Path, sample: Sample) -> dict[str, str]:
     }
 
 
-def _write_files(house: House, base_url: str) -> None:
-    (house.folder / "unghost.toml").write_text(
-        _PROFILE_FILE.format(
-            profile=PROFILE, key=API_KEY_VARIABLE, secret=SECRET_VARIABLE, base_url=base_url
-        ),
-        encoding="utf-8",
+def profile_file(base_url: str) -> str:
+    """The text of an `unghost.toml` whose one profile is the sample's."""
+    return _PROFILE_FILE.format(
+        profile=PROFILE, key=API_KEY_VARIABLE, secret=SECRET_VARIABLE, base_url=base_url
     )
+
+
+def _write_files(house: House, base_url: str) -> None:
+    (house.folder / "unghost.toml").write_text(profile_file(base_url), encoding="utf-8")
     lines = ["# Written by `unghost demo`. Read it with: . ./environment"]
     lines += [f"export {name}={shlex.quote(text)}" for name, text in house.variables.items()]
     house.variables_file.write_text("\n".join(lines) + "\n", encoding="utf-8")

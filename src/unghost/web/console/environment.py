@@ -1,0 +1,107 @@
+"""The templates and what they may call. Autoescape is on; an unknown name is an error, not ''."""
+
+from __future__ import annotations
+
+from functools import cache
+from secrets import token_urlsafe
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from unghost import __version__, rowfacts
+from unghost.model import AuditRow, LifecycleKey, Reason
+from unghost.report import REASONS
+from unghost.web.console import charts, figures
+from unghost.web.console.words import WHAT_TO_DO
+
+_SEPARATOR: Final = ", "
+_TOLD_AT_MOST: Final = 12
+
+
+@cache
+def templates() -> Environment:
+    """The environment of every page."""
+    environment = Environment(
+        loader=PackageLoader("unghost.web.console", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"spoken": spoken, "told": told}
+    environment.globals |= {
+        "ago": figures.ago,
+        "counted": figures.counted,
+        "draw": charts.draw,
+        "export_address": export_address,
+        "figure": figures.figure,
+        "is_ours": rowfacts.is_ours,
+        "lasting": figures.lasting,
+        "lifecycle_address": lifecycle_address,
+        "live": live,
+        "meaning": meaning,
+        "moment": figures.moment,
+        "money": figures.money,
+        "new_key": new_key,
+        "plain": figures.plain,
+        "profile_address": profile_address,
+        "took": figures.took,
+        "version": __version__,
+        "what_to_do": what_to_do,
+    }
+    environment.globals["m"] = environment.get_template("macros.html").module
+    return environment
+
+
+# --- addresses ---------------------------------------------------------------------------------
+
+
+def profile_address(profile_id: str) -> str:
+    """The page of a profile."""
+    return f"/profiles/{quote(profile_id, safe='')}"
+
+
+def lifecycle_address(key: LifecycleKey | AuditRow) -> str:
+    """The page of a lifecycle; symbols hold slashes, so they are no part of the path."""
+    wanted = urlencode({"symbol": key.symbol, "trade_id": key.trade_id})
+    return f"{profile_address(key.profile_id)}/lifecycle?{wanted}"
+
+
+def live(address: str, seconds: int | None) -> Markup:
+    """The attributes of a region that the script fetches anew: once, or every so many seconds."""
+    every = Markup("") if seconds is None else Markup(' data-every="{}"').format(seconds)
+    return Markup(' data-live="{}"').format(address) + every
+
+
+def new_key() -> str:
+    """An idempotency key: the same form sent twice acts once."""
+    return token_urlsafe(16)
+
+
+# --- words -------------------------------------------------------------------------------------
+
+
+def spoken(word: object) -> str:
+    """`dry_run` as people say it."""
+    return str(word).replace("_", " ").replace("no go", "no-go")
+
+
+def told(value: object) -> str:
+    """A value of an event's payload in a line."""
+    if not isinstance(value, list | tuple):
+        return str(value)
+    shown = _SEPARATOR.join(str(one) for one in value[:_TOLD_AT_MOST])
+    left_out = len(value) - _TOLD_AT_MOST
+    return f"{shown} and {left_out} more" if left_out > 0 else shown
+
+
+def meaning(reason: Reason | str) -> str:
+    """What a reason of the audit means."""
+    return REASONS[Reason(reason)]
+
+
+def what_to_do(reason: Reason | str) -> str:
+    """What a person does about it."""
+    return WHAT_TO_DO[Reason(reason)]

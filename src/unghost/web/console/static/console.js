@@ -1,0 +1,85 @@
+// Live regions: an element with data-live is fetched anew and replaced, as a fragment of HTML that
+// the server has drawn. Nothing else needs this script. A region is left alone while somebody is in
+// it: while it has the focus, holds a changed field, or part of its text is selected.
+"use strict";
+
+(() => {
+  const changed = (field) => {
+    if (field.type === "checkbox" || field.type === "radio") {
+      return field.checked !== field.defaultChecked;
+    }
+    if (field.tagName === "SELECT") {
+      return [...field.options].some((option) => option.selected !== option.defaultSelected);
+    }
+    return field.type !== "hidden" && field.value !== field.defaultValue;
+  };
+
+  const isSelected = (region) => {
+    const selection = document.getSelection();
+    return Boolean(selection) && !selection.isCollapsed && selection.containsNode(region, true);
+  };
+
+  const isInUse = (region) =>
+    region.contains(document.activeElement) ||
+    isSelected(region) ||
+    [...region.querySelectorAll("input, select, textarea")].some(changed);
+
+  const openFolds = (region) =>
+    [...region.querySelectorAll("details")].map((fold) => fold.open);
+
+  const replace = (region, html) => {
+    const sheet = new DOMParser().parseFromString(html, "text/html");
+    const fresh = sheet.getElementById(region.id);
+    if (!fresh) {
+      return null;
+    }
+    const open = openFolds(region);
+    fresh.querySelectorAll("details").forEach((fold, at) => {
+      fold.open = open[at] || fold.open;
+    });
+    const kept = document.importNode(fresh, true);
+    region.replaceWith(kept);
+    return kept;
+  };
+
+  const away = (isAway) => {
+    const note = document.getElementById("away");
+    if (note) {
+      note.hidden = !isAway;
+    }
+  };
+
+  const read = async (address) => {
+    try {
+      const answer = await fetch(address, { redirect: "error", cache: "no-store" });
+      return answer.ok ? await answer.text() : null;
+    } catch {
+      return null;
+    }
+  };
+
+  const watch = (region) => {
+    const seconds = Number(region.dataset.every || 0);
+    const again = (next) => {
+      if (next && next.dataset.live && next.dataset.every) {
+        window.setTimeout(() => void turn(next), Number(next.dataset.every) * 1000);
+      }
+    };
+    const turn = async (current) => {
+      if (document.hidden || isInUse(current)) {
+        again(current);
+        return;
+      }
+      const html = await read(current.dataset.live);
+      away(html === null);
+      if (html === null || isInUse(current) || !current.isConnected) {
+        again(current);
+        return;
+      }
+      again(replace(current, html));
+    };
+    window.setTimeout(() => void turn(region), seconds * 1000);
+  };
+
+  document.querySelectorAll("[data-live]").forEach(watch);
+})();
