@@ -12,9 +12,8 @@ from rich.text import Text
 from unghost.cli import tables
 from unghost.cli.numbers import counted
 from unghost.cli.views import lifecycle_document
-from unghost.cli.words import WHAT_TO_DO
 from unghost.model import AuditRow, Decision, GateResult, GateVerdict, Mode, Reason, Ruling
-from unghost.report import REASONS
+from unghost.report import REASONS, WHAT_TO_DO
 
 if TYPE_CHECKING:
     from unghost.cycle import CycleReport, Desk

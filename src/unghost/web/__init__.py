@@ -1,0 +1,1 @@
+"""The service: API, console, and what both of them share."""

@@ -20,7 +20,7 @@ NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
         ("12", "12"),
         ("-0.0000001", "-0.0000001"),
         ("NaN", "NaN"),
-        (None, "–"),
+        (None, "—"),
     ),
 )
 def test_a_number_has_no_exponent_and_no_idle_zeros(value, text):
@@ -28,7 +28,7 @@ def test_a_number_has_no_exponent_and_no_idle_zeros(value, text):
 
 
 def test_a_column_is_padded_unseen_to_the_same_number_of_places():
-    column = [Decimal("12"), Decimal("0.25"), Decimal("3.0007"), None]
+    column = [Decimal(12), Decimal("0.25"), Decimal("3.0007"), None]
     room = figures.places(column)
     shown = [str(figures.figure(value, room)) for value in column]
     assert room == 4
@@ -36,7 +36,7 @@ def test_a_column_is_padded_unseen_to_the_same_number_of_places():
         '12<span class="pad" aria-hidden="true">.0000</span>',
         '0.25<span class="pad" aria-hidden="true">00</span>',
         '3.0007<span class="pad" aria-hidden="true"></span>',
-        '–<span class="pad" aria-hidden="true">.0000</span>',
+        '—<span class="pad" aria-hidden="true">.0000</span>',
     ]
 
 
@@ -57,7 +57,7 @@ def test_a_span_is_told_in_its_largest_unit(seconds, text):
 
 
 def test_how_long_something_took():
-    assert figures.took(NOON, None) == "–"
+    assert figures.took(NOON, None) == "—"
     assert figures.took(NOON, NOON + timedelta(milliseconds=1349)) == "1.3 s"
     assert figures.took(NOON, NOON + timedelta(minutes=5)) == "5 min"
 
@@ -66,13 +66,13 @@ def test_a_time_is_told_to_the_second_and_kept_exact():
     at = NOON + timedelta(milliseconds=7)
     assert "2026-02-01 12:00:00<" in figures.moment(at)
     assert at.isoformat() in figures.moment(at)
-    assert figures.moment(None) == "–"
-    assert figures.ago(None, NOON) == "–"
+    assert figures.moment(None) == "—"
+    assert figures.ago(None, NOON) == "—"
 
 
 def test_money_and_counts():
     assert figures.money(Decimal("1234567.891")) == "1,234,567.89"
-    assert figures.money(None) == "–"
+    assert figures.money(None) == "—"
     assert figures.counted(1, "row") == "1 row"
     assert figures.counted(0, "row") == "0 rows"
     assert figures.counted(2, "entry", "entries") == "2 entries"

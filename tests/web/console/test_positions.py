@@ -100,9 +100,7 @@ def test_the_exchange_is_replayed_backwards_from_what_it_holds_now():
 
 def test_a_one_way_short_is_replayed_on_its_own_leg():
     held = PositionLeg(position_side=None, quantity=Decimal(-1))
-    reading = PositionReading(
-        flatness=Flatness.OPEN, as_of=hour(9), size=Decimal(1), legs=(held,)
-    )
+    reading = PositionReading(flatness=Flatness.OPEN, as_of=hour(9), size=Decimal(1), legs=(held,))
     parts = split([fill(Side.SELL, "1", 2, None)], reading, spot=False)
     assert held_now(reading, SHORT) == 1
     assert held_now(reading, LONG) == 0

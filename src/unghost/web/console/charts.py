@@ -1,7 +1,7 @@
 """Charts as SVG, drawn on the server: from points to markup, nothing else. Pure.
 
 A chart is made of step lines, because a position holds until the next fill changes it. Colours and
-fonts come from the style sheet by class; the markup carries coordinates, a `<title>` and a `<desc>`.
+fonts come from the style sheet by class; the markup carries coordinates, `<title>` and `<desc>`.
 Every chart is drawn twice, wide and narrow, and the style sheet shows the one that fits: scaled
 text would be unreadable on a phone.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Final
 
 from markupsafe import Markup, escape
@@ -201,14 +202,14 @@ def _shade(plot: _Plot) -> Iterator[Markup]:
         return
     one, other = (line.points for line in plot.chart.lines[:2])
     moments = sorted({point.at for point in (*one, *other)} | {plot.chart.end_at})
-    for start_at, end_at in zip(moments, moments[1:], strict=False):
+    for start_at, end_at in pairwise(moments):
         values = value_at(one, start_at), value_at(other, start_at)
         if values[0] != values[1]:
             top, bottom = sorted(plot.y.at(value) for value in values)
             left, right = plot.across(start_at), plot.across(end_at)
-            yield Markup(
-                '<rect class="apart" x="{}" y="{}" width="{}" height="{}"></rect>'
-            ).format(left, top, right - left, bottom - top)
+            yield Markup('<rect class="apart" x="{}" y="{}" width="{}" height="{}"></rect>').format(
+                left, top, right - left, bottom - top
+            )
 
 
 def value_at(points: Sequence[Point], at: datetime) -> Decimal:

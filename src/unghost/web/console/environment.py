@@ -12,9 +12,8 @@ from markupsafe import Markup
 
 from unghost import __version__, rowfacts
 from unghost.model import AuditRow, LifecycleKey, Reason
-from unghost.report import REASONS
+from unghost.report import REASONS, WHAT_TO_DO
 from unghost.web.console import charts, figures
-from unghost.web.console.words import WHAT_TO_DO
 
 _SEPARATOR: Final = ", "
 _TOLD_AT_MOST: Final = 12
@@ -67,6 +66,12 @@ def lifecycle_address(key: LifecycleKey | AuditRow) -> str:
     """The page of a lifecycle; symbols hold slashes, so they are no part of the path."""
     wanted = urlencode({"symbol": key.symbol, "trade_id": key.trade_id})
     return f"{profile_address(key.profile_id)}/lifecycle?{wanted}"
+
+
+def export_address(kind: str, form: str, **wanted: str) -> str:
+    """Where the API gives the same rows as a file; `form` is csv or jsonl."""
+    named = {name: text for name, text in wanted.items() if text}
+    return f"/api/v1/{kind}/export?{urlencode({'format': form, **named})}"
 
 
 def live(address: str, seconds: int | None) -> Markup:

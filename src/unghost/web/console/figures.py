@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-NOTHING: Final = "–"  # noqa: RUF001 - a dash stands for what there is not
+NOTHING: Final = "—"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
@@ -53,7 +53,7 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 def moment(at: datetime | None) -> Markup:
     """A time to the second, with the exact one for machines."""
     if at is None:
-        return Markup(NOTHING)
+        return escape(NOTHING)
     return Markup('<time datetime="{}" class="nowrap">{:%Y-%m-%d %H:%M:%S}</time>').format(
         at.isoformat(), at
     )

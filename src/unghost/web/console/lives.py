@@ -35,8 +35,7 @@ def ghosts_chart(lives: Sequence[Life], now: datetime) -> Chart | None:
         key="ghosts",
         title="Ghosts over time",
         description=(
-            f"{counted(living, 'ghost')} now, at most {most} since"
-            f" {start_at:%Y-%m-%d %H:%M} UTC."
+            f"{counted(living, 'ghost')} now, at most {most} since {start_at:%Y-%m-%d %H:%M} UTC."
         ),
         lines=(Line(name="proven ghosts", kind="ghosts", points=points),),
         start_at=start_at,
@@ -47,7 +46,9 @@ def ghosts_chart(lives: Sequence[Life], now: datetime) -> Chart | None:
 
 
 def _start(lives: Sequence[Life], now: datetime) -> datetime | None:
-    began = [life.began_at for life in lives if life.ended_at is None or life.ended_at >= now - LONGEST]
+    began = [
+        life.began_at for life in lives if life.ended_at is None or life.ended_at >= now - LONGEST
+    ]
     if not began:
         return None
     first = max(min(began), now - LONGEST)

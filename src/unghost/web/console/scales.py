@@ -81,7 +81,7 @@ def time_ticks(start_at: datetime, end_at: datetime, most: int = 6) -> tuple[Tim
     span = next((one for one in _SPANS if one >= rough), _SPANS[-1])
     zero = _EPOCH_MONDAY.replace(tzinfo=start_at.tzinfo)
     number = -((zero - start_at) // span)
-    times = []
+    times: list[datetime] = []
     while zero + span * number <= end_at and len(times) <= most:
         times.append(zero + span * number)
         number += 1
