@@ -17,6 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -244,6 +245,17 @@ def _make_folder(folder: Path, mode: int) -> None:
             one.chmod(mode if one == folder else 0o755)
 
 
+def _make_owned_folder(folder: Path, account: Account | None) -> None:
+    """It appears with its owner: another process may look at it as soon as it is there."""
+    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    if account is not None:
+        os.chown(made, account.uid, account.gid)
+    try:
+        made.rename(folder)
+    except OSError:  # another process was quicker; what it made is checked by the caller
+        made.rmdir()
+
+
 def _socket_folder(folder: Path, account: Account | None) -> Path:
     """Only the server's account enters it: there is no other protection, and none is needed."""
     uid = os.geteuid() if account is None else account.uid
@@ -252,10 +264,8 @@ def _socket_folder(folder: Path, account: Account | None) -> Path:
     if too_long or "," in str(sockets):  # a conninfo would take a comma for two hosts
         digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
         sockets = Path("/tmp") / f"unghost-{uid}-{digest}"  # noqa: S108 - checked below
-    with suppress(FileExistsError):
-        sockets.mkdir(mode=0o700)
-        if account is not None:
-            os.chown(sockets, account.uid, account.gid)
+    if not os.path.lexists(sockets):
+        _make_owned_folder(sockets, account)
     found = sockets.lstat()
     if sockets.is_symlink() or found.st_uid != uid or found.st_mode & 0o077:
         raise ConfigurationError(
