@@ -70,6 +70,7 @@ class RefusalError(Exception):
 class Asked:
     """A call that passed the door: the world it asks, and who asks (None: public)."""
 
+    venue: str = VENUE
     world: World
     params: Mapping[str, str]
     now_ms: int
@@ -104,8 +105,8 @@ class Asked:
         name = self.params.get("symbol")
         if name is None:
             return None
-        for market in self.world.listed(VENUE):
-            if market.listing(VENUE).native_id == name:
+        for market in self.world.listed(self.venue):
+            if market.listing(self.venue).native_id == name:
                 return market
         raise RefusalError(400, -1121, "Invalid symbol.")
 
@@ -755,6 +756,23 @@ def leverage_brackets(asked: Asked) -> Json:
     ]
 
 
+def key_rights(asked: Asked) -> Json:
+    """GET sapi account/apiRestrictions: what the key may do."""
+    may_trade = not asked.account.read_only
+    return {
+        "ipRestrict": False,
+        "createTime": ONBOARD_MS,
+        "enableReading": True,
+        "enableFutures": may_trade,
+        "enableSpotAndMarginTrading": may_trade,
+        "enableWithdrawals": False,
+        "enableMargin": False,
+        "enableInternalTransfer": False,
+        "permitsUniversalTransfer": False,
+        "enableVanillaOptions": False,
+    }
+
+
 def coins(asked: Asked) -> Json:
     """GET sapi capital/config/getall, which a client asks along when it loads currencies."""
     markets = asked.world.listed(VENUE)
@@ -805,6 +823,7 @@ ENDPOINTS: Final[Mapping[tuple[str, str], Endpoint]] = {
     ("GET", "/fapi/v1/multiAssetsMargin"): Endpoint(answer=multi_assets_mode, weight=30),
     ("GET", "/fapi/v1/commissionRate"): Endpoint(answer=commission_rate, weight=20),
     ("GET", "/fapi/v1/leverageBracket"): Endpoint(answer=leverage_brackets),
+    ("GET", "/sapi/v1/account/apiRestrictions"): Endpoint(answer=key_rights),
     ("GET", "/sapi/v1/capital/config/getall"): Endpoint(answer=coins, weight=10),
     ("GET", "/sapi/v1/margin/allPairs"): Endpoint(answer=nothing),
 }

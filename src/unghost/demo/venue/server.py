@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from unghost.demo.venue.binance_spot import BinanceSpot
 from unghost.demo.venue.binanceusdm import BinanceUsdm
 from unghost.demo.venue.bybit import Bybit
 from unghost.demo.venue.faults import (
@@ -32,7 +33,7 @@ from unghost.demo.venue.okx import Okx
 from unghost.demo.venue.protocol import Answer, Call, Excess, Face
 from unghost.demo.world import STRICT, World
 
-FACES: Final[tuple[Face, ...]] = (BinanceUsdm(), Bybit(), Okx())
+FACES: Final[tuple[Face, ...]] = (BinanceUsdm(), BinanceSpot(), Bybit(), Okx())
 """The faces that every venue has; a test may bring others."""
 MAX_RECORDS: Final = 100_000
 SECRET_PARAMS: Final = frozenset({"signature"})
