@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import ccxt.async_support
 import pytest
 
 from unghost.adapters.exchange import ConnectionSpec, ExchangeAccount, RetryPolicy
@@ -99,3 +100,13 @@ def btc(account):
 @pytest.fixture
 def bench(request):
     return Bench(**{each.name: request.getfixturevalue(each.name) for each in fields(Bench)})
+
+
+@pytest.fixture
+def unhurried(monkeypatch):
+    """Leaves out CCXT's own pace, which is that of the true exchange: seconds for each call."""
+
+    async def at_once(self, cost=None):
+        """No wait."""
+
+    monkeypatch.setattr(ccxt.async_support.Exchange, "throttle", at_once)

@@ -10,12 +10,16 @@ from unghost.adapters.exchange.venues.binanceusdm import BinanceUsdmReader
 from unghost.adapters.exchange.venues.bybit import BybitReader
 from unghost.adapters.exchange.venues.generic import GenericReader
 from unghost.adapters.exchange.venues.okx import OkxReader
+from unghost.adapters.exchange.venues.coinbase_spot import CoinbaseSpotReader
+from unghost.adapters.exchange.venues.kraken_spot import KrakenSpotReader
 from unghost.adapters.exchange.venues.reader import VenueReader
 
 READERS: Final[Mapping[tuple[str, MarketType], Callable[[], VenueReader]]] = {
     ("binanceusdm", "swap"): BinanceUsdmReader,
     ("bybit", "swap"): BybitReader,
     ("okx", "swap"): OkxReader,
+    ("coinbase", "spot"): CoinbaseSpotReader,
+    ("kraken", "spot"): KrakenSpotReader,
 }
 
 
