@@ -52,7 +52,7 @@ def window(now):
 @pytest.fixture
 def world():
     made = World()
-    made.open_account("main", api_key=KEY, secret=SECRET)
+    made.open_account("main", api_key=KEY, secret=SECRET, read_only=True)
     return made
 
 

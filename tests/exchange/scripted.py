@@ -15,12 +15,14 @@ Asked = dict[str, list[str]]
 
 
 class Script:
-    """Answers by path: JSON, or a function of the parameters that makes it; a text is a web page."""
+    """Answers by path: JSON, a function of the parameters that makes it, or a text: a web page."""
 
     def __init__(self, answers: dict[str, Any | Callable[[Asked], Any]]) -> None:
         self.answers = answers
         self.asked: list[tuple[str, Asked]] = []
         self.base_url = ""
+        self.rows: dict[str, Any] = {}
+        """What a test may change of the answers' contents."""
 
     def calls(self, path: str) -> list[Asked]:
         return [asked for where, asked in self.asked if where == path]

@@ -107,7 +107,7 @@ def coinbase(now):
             KEY: {"can_view": True, "can_trade": False, "portfolio_uuid": "p-1"},
         }
     )
-    script.wallets, script.fills = wallets, fills
+    script.rows = {"wallets": wallets, "fills": fills}
     with served(script) as server:
         yield server
 
@@ -137,14 +137,18 @@ def test_a_wallet_of_zero_is_flat(account):
 
 
 def test_what_is_free_and_what_is_on_hold_count_over_all_wallets(account, coinbase):
-    coinbase.wallets += [wallet("EUR"), wallet("BTC", "0.1", "0.2"), wallet("BTC", "0", "0.3")]
+    coinbase.rows["wallets"] += [
+        wallet("EUR"),
+        wallet("BTC", "0.1", "0.2"),
+        wallet("BTC", "0", "0.3"),
+    ]
     reading = position(account)
     assert (reading.flatness, reading.size) == (Flatness.OPEN, Decimal("0.6"))
     assert len(coinbase.calls(ACCOUNTS)) == 3
 
 
 def test_less_than_the_market_trades_is_flat(account, coinbase):
-    coinbase.wallets.append(wallet("BTC", "0.00005", "0.00004"))
+    coinbase.rows["wallets"].append(wallet("BTC", "0.00005", "0.00004"))
     reading = position(account)
     assert (reading.flatness, reading.size) == (Flatness.FLAT, Decimal("0.00009"))
 
@@ -183,15 +187,16 @@ def test_a_fill_arrives_whole(account, window, now):
 
 
 def test_a_size_in_quote_becomes_base(account, coinbase, window, now):
-    coinbase.fills[:] = [fill(1, now - timedelta(hours=2), size="600", size_in_quote=True)]
+    coinbase.rows["fills"][:] = [fill(1, now - timedelta(hours=2), size="600", size_in_quote=True)]
     (found,) = read(account, window).fills
     assert found.quantity == Decimal("0.01")
 
 
 @pytest.mark.parametrize(("count", "pages"), ((0, 1), (50, 1), (51, 2), (230, 5)))
-def test_pages_are_read_to_the_end_of_the_cursor(account, coinbase, window, now, count, pages):
-    coinbase.fills[:] = [
-        fill(number, now - timedelta(hours=1, milliseconds=number // 5)) for number in range(count)
+def test_pages_are_read_to_the_end_of_the_cursor(account, coinbase, window, count, pages):
+    coinbase.rows["fills"][:] = [
+        fill(number, window.end_at - timedelta(hours=1, milliseconds=number // 5))
+        for number in range(count)
     ]
     reading = read(account, window)
     assert (reading.complete, len(reading.fills), reading.pages) == (True, count, pages)
@@ -210,8 +215,8 @@ def test_pages_are_read_to_the_end_of_the_cursor(account, coinbase, window, now,
         ({"size": "0"}, "quantity"),
     ),
 )
-def test_a_doubtful_row_spoils_the_reading(account, coinbase, window, now, change, why):
-    coinbase.fills.append(fill(7, now - timedelta(hours=1), **change))
+def test_a_doubtful_row_spoils_the_reading(account, coinbase, window, change, why):
+    coinbase.rows["fills"].append(fill(7, window.end_at - timedelta(hours=1), **change))
     reading = read(account, window)
     assert (reading.complete, reading.fills) == (False, ())
     assert why in reading.detail

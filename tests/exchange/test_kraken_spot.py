@@ -115,7 +115,7 @@ def kraken(now):
             ),
         }
     )
-    script.trades = trades
+    script.rows = {"trades": trades}
     with served(script) as server:
         yield server
 
@@ -202,18 +202,20 @@ def test_a_fill_arrives_whole(account, window, now):
 
 
 @pytest.mark.parametrize(("count", "pages"), ((0, 1), (49, 1), (50, 1), (51, 2), (230, 5)))
-def test_pages_are_read_to_the_count(account, kraken, window, now, count, pages):
-    kraken.trades.clear()
+def test_pages_are_read_to_the_count(account, kraken, window, count, pages):
+    kraken.rows["trades"].clear()
     for number in range(count):
-        at = now - timedelta(hours=1, milliseconds=number // 5)  # five in each millisecond
-        kraken.trades[f"T{number}"] = trade(number, at)
+        at = window.end_at - timedelta(
+            hours=1, milliseconds=number // 5
+        )  # five in each millisecond
+        kraken.rows["trades"][f"T{number}"] = trade(number, at)
     reading = fills(account, window)
     assert (reading.complete, len(reading.fills), reading.pages) == (True, count, pages)
 
 
 def test_other_markets_are_left_aside_and_the_history_is_read_once(account, kraken, window, now):
-    kraken.trades["T2"] = trade(2, now - timedelta(hours=1), pair="XETHZUSD")
-    kraken.trades["T3"] = trade(3, now - timedelta(hours=1), pair="ETHUSD")
+    kraken.rows["trades"]["T2"] = trade(2, now - timedelta(hours=1), pair="XETHZUSD")
+    kraken.rows["trades"]["T3"] = trade(3, now - timedelta(hours=1), pair="ETHUSD")
     eth = market(account, "ETH/USD")
     found = account.fills({market(account): window, eth: window})
     assert {name: len(one.fills) for name, one in found.items()} == {BTC: 1, "ETH/USD": 2}
@@ -229,8 +231,8 @@ def test_other_markets_are_left_aside_and_the_history_is_read_once(account, krak
         ({"ordertxid": None}, "order id"),
     ),
 )
-def test_a_doubtful_trade_spoils_the_reading(account, kraken, window, now, change, why):
-    kraken.trades["T2"] = trade(2, now - timedelta(hours=1), **change)
+def test_a_doubtful_trade_spoils_the_reading(account, kraken, window, change, why):
+    kraken.rows["trades"]["T2"] = trade(2, window.end_at - timedelta(hours=1), **change)
     reading = fills(account, window)
     assert (reading.complete, reading.fills) == (False, ())
     assert why in reading.detail

@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from unghost.adapters.exchange.connection import MarketType
+from unghost.adapters.exchange.venues.binance_spot import BinanceSpotReader
 from unghost.adapters.exchange.venues.binanceusdm import BinanceUsdmReader
 from unghost.adapters.exchange.venues.bybit import BybitReader
-from unghost.adapters.exchange.venues.generic import GenericReader
-from unghost.adapters.exchange.venues.okx import OkxReader
 from unghost.adapters.exchange.venues.coinbase_spot import CoinbaseSpotReader
+from unghost.adapters.exchange.venues.generic import GenericReader
 from unghost.adapters.exchange.venues.kraken_spot import KrakenSpotReader
+from unghost.adapters.exchange.venues.okx import OkxReader
 from unghost.adapters.exchange.venues.reader import VenueReader
 
 READERS: Final[Mapping[tuple[str, MarketType], Callable[[], VenueReader]]] = {
+    ("binance", "spot"): BinanceSpotReader,
     ("binanceusdm", "swap"): BinanceUsdmReader,
     ("bybit", "swap"): BybitReader,
     ("okx", "swap"): OkxReader,

@@ -112,7 +112,7 @@ class BinanceUsdmReader:
 
     async def fills(self, client: ReadOnlyClient, market: Market, window: Window) -> FillReading:
         """Every fill of the window, or ReadFailed."""
-        walk = _Walk(
+        walk = Walk(
             client=client,
             market=market,
             route=FILL_ROUTE,
@@ -134,7 +134,7 @@ class BinanceUsdmReader:
         self, client: ReadOnlyClient, market: Market, window: Window
     ) -> Mapping[str, str] | None:
         """From `allOrders`, for orders made in the window, or ReadFailed."""
-        walk = _Walk(client=client, market=market, route=ORDER_ROUTE, read_row=_order_ids)
+        walk = Walk(client=client, market=market, route=ORDER_ROUTE, read_row=order_ids)
         await walk.by_time(window)
         found: dict[str, str] = {}
         for order_id, client_id in walk.read:
@@ -240,7 +240,8 @@ def _kind(client_order_id: str | None) -> FillKind:
     return next((kind for start, kind in KINDS if begins.startswith(start)), FillKind.TRADE)
 
 
-def _order_ids(row: Row) -> tuple[str, str]:
+def order_ids(row: Row) -> tuple[str, str]:
+    """The exchange's and the client's id of a row of orders."""
     client_id = text(row.get("clientOrderId"), "the client id of an order")
     return text(row.get("orderId"), "the id of an order"), client_id
 
@@ -249,29 +250,35 @@ def _order_ids(row: Row) -> tuple[str, str]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Route:
-    """An endpoint that tells a history: the noun for people, the row's id and its cursor."""
+class Route:
+    """An endpoint that tells a history: the noun for people, the row's id and its cursor.
+
+    `longest` is the span of time that one call may ask for.
+    """
 
     endpoint: str
     noun: str
     id_field: str
     cursor: str
+    longest: timedelta = SLICE
 
 
-FILL_ROUTE: Final = _Route(endpoint=FILLS, noun="Fills", id_field="id", cursor="fromId")
-ORDER_ROUTE: Final = _Route(endpoint=ORDERS, noun="Orders", id_field="orderId", cursor="orderId")
+FILL_ROUTE: Final = Route(endpoint=FILLS, noun="Fills", id_field="id", cursor="fromId")
+ORDER_ROUTE: Final = Route(endpoint=ORDERS, noun="Orders", id_field="orderId", cursor="orderId")
 
 
 @dataclass(kw_only=True)
-class _Walk(Generic[T]):
+class Walk(Generic[T]):
     """A way through the pages of one route, for one market; what was read is in `read`.
+
+    Spot tells its histories in the same way.
 
     A row is read inside the attempt that fetched it: one damaged on its way is asked for again.
     """
 
     client: ReadOnlyClient
     market: Market
-    route: _Route
+    route: Route
     read_row: Callable[[Row], T]
     pages: int = 0
     read: list[T] = field(default_factory=list)
@@ -280,18 +287,18 @@ class _Walk(Generic[T]):
 
     async def by_id_from_first_row(self, window: Window) -> None:
         """By time until rows are met, from there by id to the end. Ids must rise with time."""
-        spans = _slices(window)
-        for number, span in enumerate(spans, start=1):
+        slices = _slices(window, self.route.longest)
+        for number, span in enumerate(slices, start=1):
             ids = await self._page(span)
             if ids:
                 last = self._last(ids)
-                if _may_be_cut(ids) or number < len(spans):
+                if _may_be_cut(ids) or number < len(slices):
                     await self._by_id(last)
                 return
 
     async def by_time(self, window: Window) -> None:
         """By time; from the first page that may be cut on, by id to the end."""
-        for span in _slices(window):
+        for span in _slices(window, self.route.longest):
             ids = await self._page(span)
             if _may_be_cut(ids):
                 await self._by_id(self._last(ids))
@@ -349,11 +356,11 @@ def _may_be_cut(ids: Sequence[object]) -> bool:
     return bool(ids) and (len(ids) >= PAGE or len(ids) % ROUND_PAGE == 0)
 
 
-def _slices(window: Window) -> list[Mapping[str, int]]:
-    """Spans of at most 7 days that cover the window, as the exchange's parameters."""
+def _slices(window: Window, longest: timedelta) -> list[Mapping[str, int]]:
+    """Spans that cover the window, as the exchange's parameters."""
     return [
         {"startTime": to_ms(span.start_at), "endTime": to_ms(span.end_at)}
-        for span in spans(window, SLICE)
+        for span in spans(window, longest)
     ]
 
 
