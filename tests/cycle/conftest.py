@@ -11,8 +11,10 @@ import psycopg
 import pytest
 from tests.conftest import TEMPLATE, database_from
 from tests.cycle.bench import Bench, open_bench
+from tests.cycle.wire import Wire, wire_to
 
 from unghost.adapters.postgres.connection import Database
+from unghost.cycle import Desk
 from unghost.demo.venue import Venue, running_venue
 from unghost.demo.world import World
 
@@ -69,3 +71,17 @@ def own_bench(database_url: str, database: Database, street: Venue) -> Iterator[
     opened = open_bench(database_url, database, street)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def wire(shared_url: str) -> Iterator[Wire]:
+    with wire_to(shared_url) as made:
+        yield made
+
+
+@pytest.fixture
+def wired(bench: Bench, wire: Wire) -> Iterator[Desk]:
+    """A desk whose database hangs on a wire."""
+    database = Database(wire.conninfo)
+    yield bench.new_desk(database=database)
+    database.close()

@@ -215,7 +215,7 @@ def test_a_fee_that_the_exchange_corrected_is_named(bench):
     assert f"fills of exchange order {close} changed" in sentence(report)
 
 
-def test_a_new_ghost_since_the_plan_is_not_written(bench, planned):
+def test_failures_24_a_new_ghost_since_the_plan_is_not_written(bench, planned):
     bench.ghost("t-3", "0.7", opened=hours_ago(2), closed=hours_ago(1))
     report = bench.apply(plan=planned)
     assert told(report) == [("t-1", *APPLIED), ("t-2", *APPLIED), ("t-3", *DRIFT)]

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from tests.cycle.bench import ACCOUNT, ETH, PROFILE, Bench, batch_id, hours_ago, told
-from tests.cycle.wire import Wire, wire_to
+from tests.cycle.wire import Wire
 
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.ledger import PostgresLedger
@@ -294,20 +294,6 @@ def test_a_rollback_of_the_batch_that_is_being_written_finds_nothing_to_undo(ben
 
 
 # --- the database lets go ----------------------------------------------------------------------
-
-
-@pytest.fixture
-def wire(shared_url) -> Iterator[Wire]:
-    with wire_to(shared_url) as made:
-        yield made
-
-
-@pytest.fixture
-def wired(bench: Bench, wire: Wire) -> Iterator[Desk]:
-    """A desk whose database hangs on a wire."""
-    database = Database(wire.conninfo)
-    yield bench.new_desk(database=database)
-    database.close()
 
 
 def test_the_guard_lost_in_mid_apply_writes_nothing_and_the_next_cycle_does(bench):

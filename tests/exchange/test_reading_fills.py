@@ -78,7 +78,7 @@ def test_fills_after_the_window_are_read_and_dropped(account, btc, world, now):
 @pytest.mark.parametrize(
     ("count", "pages"), ((1, 1), (999, 1), (1000, 2), (1001, 2), (2300, 3), (3000, 4))
 )
-def test_no_fill_is_lost_and_no_page_is_read_in_vain(bench, count, pages):
+def test_failures_7_no_fill_is_lost_and_no_page_is_read_in_vain(bench, count, pages):
     made = many(bench.world, count, bench.now, per_ms=7)
     bench.venue.clear_requests()
     reading = read(bench.account, bench.btc, bench.window)
@@ -88,7 +88,9 @@ def test_no_fill_is_lost_and_no_page_is_read_in_vain(bench, count, pages):
     assert len(bench.venue.requests()) == pages
 
 
-def test_a_window_of_twenty_days_with_fills_only_in_the_last(account, btc, world, venue, now):
+def test_failures_7_a_window_of_twenty_days_with_fills_only_in_the_last(
+    account, btc, world, venue, now
+):
     (made,) = trade(world, at=now - timedelta(hours=1))
     reading = read(account, btc, Window(start_at=now - timedelta(days=20), end_at=now))
     assert reading.complete
@@ -179,7 +181,7 @@ def test_the_same_fill_with_other_contents_is_incomplete(bench, field, value):
     assert "came twice, with different contents" in reading.detail
 
 
-def test_both_halves_of_a_self_trade_count_also_at_the_edge_of_a_page(
+def test_failures_9_both_halves_of_a_self_trade_count_also_at_the_edge_of_a_page(
     account, btc, world, window, now
 ):
     made = many(world, 999, now)

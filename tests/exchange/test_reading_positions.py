@@ -46,7 +46,7 @@ def test_a_row_that_is_not_zero_is_open(account, btc, world, quantity):
     assert reading.legs == (PositionLeg(position_side=None, quantity=Decimal(quantity)),)
 
 
-def test_two_legs_whose_net_is_zero_are_open(account, btc, world):
+def test_failures_3_two_legs_whose_net_is_zero_are_open(account, btc, world):
     world.set_mode("main", "hedge")
     held(world, "2", position_side="long")
     held(world, "-2", position_side="short")
@@ -71,7 +71,7 @@ def test_a_row_without_a_notional_is_open_for_all_that(account, btc, world, venu
     assert read(account, btc).flatness is Flatness.OPEN
 
 
-def test_a_zero_beside_a_notional_is_unknown(account, btc, world, venue):
+def test_failures_4_a_zero_beside_a_notional_is_unknown(account, btc, world, venue):
     held(world, "1")
     venue.fault(
         Fault(

@@ -32,7 +32,7 @@ TRADE: dict[str, Any] = {
 }
 
 
-def test_twelve_contracts_of_size_100_are_1200_base_units():
+def test_failures_8_twelve_contracts_of_size_100_are_1200_base_units():
     fill = fill_of(TRADE, MARKET)
     assert (fill.quantity, fill.price, fill.side) == (Decimal(1200), Decimal("0.03881"), Side.SELL)
     assert fill.filled_at == datetime(2026, 2, 1, 12, 34, 56, 789000, tzinfo=UTC)
@@ -45,7 +45,7 @@ def test_a_rounded_cost_is_no_contradiction(cost):
 
 
 @pytest.mark.parametrize("cost", ("0.46572", "4657.2", "139.716", "15.524", "-46.572", "49"))
-def test_a_cost_in_another_unit_is_refused(cost):
+def test_failures_8_a_cost_in_another_unit_is_refused(cost):
     with pytest.raises(ReadFailed, match="unit is in doubt"):
         fill_of({**TRADE, "cost": cost}, MARKET)
 
@@ -137,7 +137,7 @@ def fill(**changes):
     return fill_of({**TRADE, **changes, "info": {**TRADE["info"], **changes}}, MARKET)
 
 
-def test_each_of_five_parts_makes_another_fill():
+def test_failures_9_each_of_five_parts_makes_another_fill():
     fills = FillSet("desk-1")
     fills.add([fill(), fill(), fill(id="8"), fill(order="71"), fill(side="buy")])
     assert len(fills) == 4

@@ -94,7 +94,7 @@ def test_a_row_that_does_not_stand_is_rolled_back(database, status):
         "exchange_order_id = NULL",
     ),
 )
-def test_an_id_with_other_content_is_different(database, change):
+def test_failures_14_an_id_with_other_content_is_different(database, change):
     ledger = ledger_over(database)
     add(database)
     one = exit_of()
@@ -150,7 +150,7 @@ def test_a_quantity_that_the_column_cannot_hold_is_different(database):
 # --- what the ledger's owner has put in the way ------------------------------------------------
 
 
-def test_another_unique_index_is_an_error_that_names_it(database):
+def test_failures_14_another_unique_index_is_an_error_that_names_it(database):
     ledger = ledger_over(database)
     add(database)
     execute(database, "CREATE UNIQUE INDEX one_fill ON orders (exchange_order_id)")
