@@ -147,7 +147,7 @@ def open_exchange(settings: Settings, profile: Profile) -> ExchangeAccount:
     secret = profile.secret(profile.secret_env)
     password = profile.secret(profile.password_env) if profile.password_env else ""
 
-    from unghost.adapters.exchange import ConnectionSpec, ExchangeAccount
+    from unghost.adapters.exchange import ConnectionSpec, ExchangeAccount, FileMarkets
 
     spec = ConnectionSpec(
         exchange=profile.exchange,
@@ -159,7 +159,7 @@ def open_exchange(settings: Settings, profile: Profile) -> ExchangeAccount:
         timeout_seconds=settings.http_timeout_seconds,
         account=profile.account,
     )
-    return ExchangeAccount(spec)
+    return ExchangeAccount(spec, cache=FileMarkets(settings.home / "markets"))
 
 
 class NoExchange:

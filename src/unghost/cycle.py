@@ -207,13 +207,14 @@ def _run_batch(
         plan_batch_id=plan,
         notes=_notes(desk),
     )
+    before = desk.exchange.calls()
     with structlog.contextvars.bound_contextvars(
         batch_id=batch_id, profile_id=desk.profile.profile_id
     ):
         try:
-            return _fill_batch(desk, batch_id, actor, planned, progress)
+            return _fill_batch(desk, batch_id, actor, planned, progress=progress, before=before)
         except BaseException:
-            _fail(desk, batch_id)
+            _fail(desk, batch_id, before)
             raise
 
 
@@ -222,7 +223,9 @@ def _fill_batch(
     batch_id: str,
     actor: str,
     planned: tuple[AuditRow, ...] | None,
+    *,
     progress: Progress | None,
+    before: CallLog,
 ) -> CycleReport:
     draft = draft_rulings(desk, planned=planned, progress=progress)
     pen = Pen(
@@ -238,7 +241,7 @@ def _fill_batch(
     record(batch_id, draft.rulings, draft.evidences, extra=draft.extra, pen=pen, progress=progress)
     events = _emit_mismatches(desk, draft.evidences)
     batch = desk.ledger.finish_batch(
-        batch_id, status=BatchStatus.FINISHED, calls=dict(desk.exchange.calls().by_method)
+        batch_id, status=BatchStatus.FINISHED, calls=desk.exchange.calls().since(before)
     )
     head = desk.ledger.chain_head()
     _tell_finished(desk, batch, head)
@@ -272,11 +275,11 @@ def _tell_finished(desk: Desk, batch: Batch, head: ChainHead) -> None:
     )
 
 
-def _fail(desk: Desk, batch_id: str) -> None:
+def _fail(desk: Desk, batch_id: str, before: CallLog) -> None:
     """Mark the batch as failed where the database still answers; the cause is raised anyway."""
     try:
         desk.ledger.finish_batch(
-            batch_id, status=BatchStatus.FAILED, calls=dict(desk.exchange.calls().by_method)
+            batch_id, status=BatchStatus.FAILED, calls=desk.exchange.calls().since(before)
         )
     except UnghostError as error:
         log.warning("the failed batch could not be marked", error=str(error))

@@ -374,6 +374,12 @@ class CallLog:
         """All calls."""
         return sum(count for _, count in self.by_method)
 
+    def since(self, before: CallLog) -> dict[str, int]:
+        """The calls made after `before` was taken, by endpoint or method name."""
+        known = dict(before.by_method)
+        more = {name: count - known.get(name, 0) for name, count in self.by_method}
+        return {name: count for name, count in more.items() if count}
+
 
 # --- gates -------------------------------------------------------------------------------------
 

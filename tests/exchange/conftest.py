@@ -37,6 +37,10 @@ class Bench:
     window: Any
 
 
+def utc_now():
+    return datetime.now(UTC)
+
+
 @pytest.fixture
 def now():
     """The end of the windows; whole milliseconds, as exchanges count."""
@@ -52,7 +56,7 @@ def window(now):
 @pytest.fixture
 def world():
     made = World()
-    made.open_account("main", api_key=KEY, secret=SECRET, read_only=True)
+    made.open_account("main", api_key=KEY, secret=SECRET, password=PASSWORD, read_only=True)
     return made
 
 
@@ -67,7 +71,7 @@ def connect():
     """Makes accounts, and closes them after the test."""
     made = []
 
-    def connect(base_url, *, policy=QUICK, cache=None, **changes):
+    def connect(base_url, *, policy=QUICK, cache=None, clock=utc_now, **changes):
         spec = {
             "exchange": "binanceusdm",
             "market_type": "swap",
@@ -78,7 +82,9 @@ def connect():
             "timeout_seconds": 5,
             "account": "desk-1",
         }
-        account = ExchangeAccount(ConnectionSpec(**{**spec, **changes}), policy=policy, cache=cache)
+        account = ExchangeAccount(
+            ConnectionSpec(**{**spec, **changes}), policy=policy, cache=cache, clock=clock
+        )
         made.append(account)
         return account
 

@@ -474,6 +474,18 @@ def test_a_fault_that_passes_is_asked_again(stage: Stage):
     assert stage.position().flatness is Flatness.FLAT
 
 
+def test_what_the_exchange_s_own_limit_refuses_is_a_doubt_until_it_is_lifted(stage: Stage, connect):
+    stage.venue.limit_weight(0)
+    assert_unknown(stage.position())
+    assert_doubted(stage.fills())
+    stage.venue.limit_weight(None)
+    fresh = connect(
+        stage.venue.base_url, exchange=stage.case.exchange, cache=MARKETS[stage.case.exchange]
+    )
+    readings = fresh.positions([stage.market])
+    assert readings[stage.market.unified].flatness is Flatness.FLAT
+
+
 def test_a_clock_that_differs_is_measured_and_allowed_for(stage: Stage):
     stage.venue.skew(120_000)
     assert stage.position().flatness is Flatness.FLAT

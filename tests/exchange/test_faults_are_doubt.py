@@ -2,13 +2,15 @@
 
 import re
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from tests.exchange.conftest import KEY, PASSWORD, QUICK, SECRET
 
 from unghost.adapters.exchange import RetryPolicy
+from unghost.adapters.exchange.client import _retry_after
+from unghost.adapters.exchange.failures import FailureKind
 from unghost.demo.venue import Fault, FaultKind
 from unghost.demo.world import Part, to_ms
 from unghost.model import Flatness
@@ -288,3 +290,29 @@ def test_an_exchange_that_repeats_the_key_does_not_get_it_told(account, btc, ven
 
 def test_the_quick_policy_of_these_tests_is_no_other_code_path():
     assert type(QUICK) is RetryPolicy
+
+
+NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
+RESET = {"X-Bapi-Limit-Reset-Timestamp": str(to_ms(NOW) + 1500)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "headers", "seconds"),
+    (
+        (FailureKind.RATE_LIMITED, {"Retry-After": "7"}, 7),
+        (FailureKind.UNAVAILABLE, {"retry-after": "0.2"}, 1),
+        (FailureKind.RATE_LIMITED, {"Retry-After": "-3"}, 0),
+        (FailureKind.RATE_LIMITED, {"Retry-After": "Sun, 01 Feb 2026 12:00:30 GMT"}, 30),
+        (FailureKind.RATE_LIMITED, {"Retry-After": "Sun, 01 Feb 2026 11:00:00 GMT"}, 0),
+        (FailureKind.RATE_LIMITED, {"Retry-After": "soon"}, None),
+        (FailureKind.RATE_LIMITED, {"Retry-After": "NaN"}, None),
+        (FailureKind.RATE_LIMITED, {"Retry-After": "Infinity"}, None),
+        (FailureKind.RATE_LIMITED, {"Retry-After": ""}, None),
+        (FailureKind.RATE_LIMITED, {}, None),
+        (FailureKind.RATE_LIMITED, RESET, 2),
+        (FailureKind.UNAVAILABLE, RESET, None),
+    ),
+    ids=str,
+)
+def test_how_long_the_exchange_wants_no_calls(kind, headers, seconds):
+    assert _retry_after(kind, headers, NOW) == seconds

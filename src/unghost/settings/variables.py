@@ -215,7 +215,8 @@ class Settings(BaseSettings):
     )
     home: Annotated[Path, BeforeValidator(_path)] = _setting(
         "UNGHOST_HOME",
-        "folder of the embedded server; default: the user data folder, for root /var/lib/unghost",
+        "folder of the embedded server and of lists of markets, kept for an hour; default: the user"
+        " data folder, for root /var/lib/unghost",
         default_factory=default_home,
     )
     config: Annotated[Path, BeforeValidator(_path)] = _setting(

@@ -15,11 +15,14 @@ import contextlib
 import importlib
 import json
 import logging
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -31,8 +34,14 @@ from unghost.adapters.exchange.connection import (
     true_origins,
 )
 from unghost.adapters.exchange.failures import FailureKind, ReadFailed, malformed
-from unghost.adapters.exchange.markets import InProcessMarkets, Listing, MarketsCache
+from unghost.adapters.exchange.markets import (
+    MAX_AGE,
+    InProcessMarkets,
+    Listing,
+    MarketsCache,
+)
 from unghost.adapters.exchange.retrying import Patience, RetryPolicy
+from unghost.adapters.exchange.strict import to_ms
 from unghost.errors import ConfigurationError
 from unghost.model import CallLog
 from unghost.ports import Clock
@@ -43,6 +52,7 @@ GIVE_UP_STATUSES: Final = frozenset({401, 403, 404, 405, 410, 451})
 """CCXT calls most of these ExchangeNotAvailable, but they do not pass by waiting."""
 BANNED_STATUS: Final = 418
 BAD_STATUS: Final = 400
+RESET_HEADER: Final = "x-bapi-limit-reset-timestamp"
 
 KINDS: Final = (
     ("InvalidNonce", FailureKind.SKEW),
@@ -213,6 +223,7 @@ class ReadOnlyClient:
         self._clock = clock
         self._patience = Patience(policy or RetryPolicy())
         self._markets_lock = asyncio.Lock()
+        self._markets_until = clock()
         self._closed = False
         self.__exchange = _build(spec, settings or {}, verbs)
 
@@ -234,20 +245,27 @@ class ReadOnlyClient:
     # Questions that every exchange understands
 
     async def markets(self, *, reload: bool = False) -> Listing:
-        """Unified symbol -> market, read once and kept; `reload` reads it anew."""
+        """Unified symbol -> market, read once and kept for an hour; `reload` reads it anew."""
         async with self._markets_lock:
-            if not reload and self.__exchange.markets:
-                return dict(self.__exchange.markets)
-            kept = None if reload else self._cache.load(self._cache_key())
-            if kept:
-                self.__exchange.set_markets(dict(kept))
-            else:
+            is_old = self._clock() >= self._markets_until
+            if reload or (is_old and self.__exchange.markets):
                 await self._load_markets()
+            elif not self.__exchange.markets:
+                await self._find_markets()
             return dict(self.__exchange.markets)
+
+    async def _find_markets(self) -> None:
+        kept = self._cache.load(self._cache_key())
+        if not kept:
+            return await self._load_markets()
+        self.__exchange.set_markets(dict(kept))
+        self._markets_until = self._clock() + MAX_AGE
+        return None
 
     async def _load_markets(self) -> None:
         load = self.__exchange.load_markets
         await self._ask("Markets", lambda: load(reload=True), _some_markets)
+        self._markets_until = self._clock() + MAX_AGE
         self._cache.store(self._cache_key(), dict(self.__exchange.markets))
 
     def _cache_key(self) -> str:
@@ -363,7 +381,7 @@ class ReadOnlyClient:
             kind,
             self._reason(kind, error, asking.status),
             status=asking.status,
-            retry_after_seconds=_retry_after(asking.headers),
+            retry_after_seconds=_retry_after(kind, asking.headers, self._clock()),
         )
 
     def _reason(self, kind: FailureKind, error: Exception, status: int | None) -> str:
@@ -400,12 +418,27 @@ def _error_class(name: str) -> type[Exception]:
     return found if isinstance(found, type) else Exception
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds of the Retry-After header; a date in it is not understood and counts as absent."""
-    told = next((v for k, v in headers.items() if k.lower() == "retry-after"), None)
-    with contextlib.suppress(ValueError):
-        return max(0.0, float(told)) if told is not None else None
+def _retry_after(kind: FailureKind, headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds that the exchange wants no calls for, as its headers tell; None where they do not.
+
+    Retry-After is in seconds or a date; Bybit tells the moment, in milliseconds, instead.
+    """
+    told = {name.lower(): value for name, value in headers.items()}
+    with contextlib.suppress(ValueError, ArithmeticError):
+        if "retry-after" in told:
+            return max(0, _seconds(told["retry-after"], now))
+        if kind is FailureKind.RATE_LIMITED and RESET_HEADER in told:
+            return max(0, math.ceil((int(told[RESET_HEADER]) - to_ms(now)) / 1000))
     return None
+
+
+def _seconds(text: str, now: datetime) -> int:
+    """Whole seconds, rounded up; ValueError or ArithmeticError for what is no time at all."""
+    try:
+        return math.ceil(Decimal(text))
+    except InvalidOperation:
+        moment = parsedate_to_datetime(text)
+    return math.ceil((moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
 
 
 def _some_markets(answer: Answer) -> None:

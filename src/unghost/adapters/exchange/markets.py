@@ -8,6 +8,7 @@ count in other units or expire, and nothing here vouches for their arithmetic.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final, Protocol, assert_never
 
@@ -18,6 +19,10 @@ from unghost.model import Market, Resolution
 
 Listing = Mapping[str, Mapping[str, Any]]
 """What CCXT makes of the exchange's own list: unified symbol -> market."""
+
+
+MAX_AGE: Final = timedelta(hours=1)
+"""How long a list is believed: exchanges rarely change what a contract is worth, but they do."""
 
 
 class MarketsCache(Protocol):
