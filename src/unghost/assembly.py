@@ -331,6 +331,16 @@ def verify_record(settings: Settings, *, kept_head: str | None, tell: Tell) -> V
         return verify(database, kept=kept)
 
 
+def grants_script(settings: Settings, *, owner: str, service: str, reader: str, tell: Tell) -> str:
+    """The SQL of `unghost grants`, fitted to the ledger. Raises UsageError for unfit names."""
+    from unghost.adapters.postgres.grants import Roles, grants_text
+
+    roles = Roles(owner=owner, service=service, reader=reader)
+    with open_database(settings, tell=tell) as database:
+        require_migrated(database)
+        return grants_text(database, roles)
+
+
 # --- first steps -------------------------------------------------------------------------------
 
 

@@ -65,6 +65,9 @@ class Bench:
     """Everything that one test works with."""
 
     database_url: str
+    """For the bot, and for looking: as the superuser."""
+    service_url: str
+    """For unghost: as the role of `unghost grants` that has no right but those it needs."""
     database: Database
     venue: Venue
     desk: Desk
@@ -301,13 +304,18 @@ def desk_at(
     )
 
 
-def open_bench(database_url: str, database: Database, venue: Venue) -> Bench:
+def open_bench(database_url: str, service_url: str, database: Database, venue: Venue) -> Bench:
     """A bench on an empty exchange with one account in one-way mode."""
     clear(venue)
     account = open_account(venue)
     desk = desk_at(database, account)
     return Bench(
-        database_url=database_url, database=database, venue=venue, desk=desk, accounts=[account]
+        database_url=database_url,
+        service_url=service_url,
+        database=database,
+        venue=venue,
+        desk=desk,
+        accounts=[account],
     )
 
 

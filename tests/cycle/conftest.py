@@ -1,19 +1,24 @@
 """One venue and one database for all tests of a process, emptied for each; and a bench upon them.
 
-A test that alters a table takes `own_bench`, whose database nobody else sees.
+unghost works as the service role of `unghost grants` throughout; the tests themselves are the bot
+and its owner. A test that alters a table takes `own_bench`, whose database nobody else sees.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
+from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from tests.conftest import TEMPLATE, database_from
 from tests.cycle.bench import Bench, open_bench
 from tests.cycle.wire import Wire, wire_to
 
 from unghost.adapters.postgres.connection import Database
+from unghost.adapters.postgres.grants import Roles, grants_text
 from unghost.cycle import Desk
 from unghost.demo.venue import Venue, running_venue
 from unghost.demo.world import World
@@ -49,33 +54,61 @@ def street() -> Iterator[Venue]:
 
 
 @pytest.fixture(scope="session")
-def shared_url(server: str) -> Iterator[str]:
+def roles() -> Roles:
+    """Three names of this process."""
+    mark = uuid4().hex[:10]
+    return Roles(owner=f"owner_{mark}", service=f"service_{mark}", reader=f"reader_{mark}")
+
+
+@pytest.fixture(scope="session")
+def shared_url(server: str, roles: Roles) -> Iterator[str]:
+    """The roles can only go after the databases in which they have rights."""
     with database_from(server, TEMPLATE) as conninfo:
         yield conninfo
+    with psycopg.connect(server, autocommit=True) as connection:
+        for name in roles.named():
+            connection.execute(f"DROP ROLE IF EXISTS {name}")
+
+
+@pytest.fixture(scope="session")
+def shared_service_url(shared_url: str, roles: Roles) -> str:
+    return granted(shared_url, roles)
+
+
+def granted(database_url: str, roles: Roles) -> str:
+    """Run what `unghost grants` prints, as it prints it; conninfo of the service."""
+    with closing(Database(database_url)) as database:
+        script = grants_text(database, roles)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(script)
+    return make_conninfo(database_url, user=roles.service)
 
 
 @pytest.fixture
-def bench(shared_url: str, street: Venue) -> Iterator[Bench]:
+def bench(shared_url: str, shared_service_url: str, street: Venue) -> Iterator[Bench]:
     with psycopg.connect(shared_url) as connection:
         for statement in WIPE:
             connection.execute(statement)
-    database = Database(shared_url)
-    opened = open_bench(shared_url, database, street)
+    database = Database(shared_service_url)
+    opened = open_bench(shared_url, shared_service_url, database, street)
     yield opened
     opened.close()
     database.close()
 
 
 @pytest.fixture
-def own_bench(database_url: str, database: Database, street: Venue) -> Iterator[Bench]:
-    opened = open_bench(database_url, database, street)
+def own_bench(shared_url: str, database_url: str, roles: Roles, street: Venue) -> Iterator[Bench]:
+    service_url = granted(database_url, roles)
+    database = Database(service_url)
+    opened = open_bench(database_url, service_url, database, street)
     yield opened
     opened.close()
+    database.close()
 
 
 @pytest.fixture
-def wire(shared_url: str) -> Iterator[Wire]:
-    with wire_to(shared_url) as made:
+def wire(shared_service_url: str) -> Iterator[Wire]:
+    with wire_to(shared_service_url) as made:
         yield made
 
 

@@ -48,9 +48,9 @@ def test_each_symbol_and_each_profile_for_itself(bench):
     assert events(bench) == [BTC_EVENT, ETH_EVENT, ("other", "BTC/USDT:USDT")]
 
 
-def test_two_desks_with_databases_of_their_own_share_the_throttle(bench, shared_url):
+def test_two_desks_with_databases_of_their_own_share_the_throttle(bench):
     bench.ghost("t-1")
-    with closing(Database(shared_url)) as another:
+    with closing(Database(bench.service_url)) as another:
         first = bench.dry_run()
         second = bench.dry_run(bench.new_desk(database=another))
         enabled = replace(bench.new_desk(database=another), enabled=False)

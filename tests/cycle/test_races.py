@@ -73,11 +73,11 @@ def at_once(*jobs: Callable[[], CycleReport]) -> list[CycleReport]:
         return list(pool.map(run, jobs))
 
 
-def test_two_applies_at_once_write_each_row_once(bench, shared_url):
+def test_two_applies_at_once_write_each_row_once(bench):
     for number in range(5):
         bench.ghost(f"t-{number}", f"0.{number + 1}")
     bench.pause()
-    with closing(Database(shared_url)) as another:
+    with closing(Database(bench.service_url)) as another:
         desks = [bench.new_desk(), bench.new_desk(database=another)]
         reports = at_once(*(lambda desk=desk: bench.apply(desk=desk) for desk in desks))
     assert sorted(len(report.audit) for report in reports) == [0, 5]
@@ -111,7 +111,7 @@ def test_two_processes_at_once_write_each_row_once(bench):
     bench.ghost("t-1")
     bench.ghost("t-2", "2", symbol=ETH)
     bench.pause()
-    command = [sys.executable, "-c", SCRIPT, bench.database_url, bench.venue.base_url]
+    command = [sys.executable, "-c", SCRIPT, bench.service_url, bench.venue.base_url]
     path = os.pathsep.join(each for each in [str(Path.cwd()), *sys.path] if each)
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     running = [
@@ -145,14 +145,14 @@ def test_an_apply_that_would_wait_too_long_is_told_who_is_in_the_way(bench):
     assert told(bench.apply(desk=desk)) == [("t-1", *APPLIED)]
 
 
-def test_two_profiles_of_one_account_at_once_share_one_closing_order(bench, shared_url):
+def test_two_profiles_of_one_account_at_once_share_one_closing_order(bench):
     """One order of 1.0 closed both: each gets its half, whoever comes first."""
     both = ("a", "b")
     for name in both:
         bench.opened(f"t-{name}", "0.5", profile_id=name)
         bench.pause(name)
     close = bench.trade("sell", "1.0", at=hours_ago(1), price="41000", fee=Decimal(4))
-    with closing(Database(shared_url)) as another:
+    with closing(Database(bench.service_url)) as another:
         desks = [bench.new_desk("a", both), bench.new_desk("b", both, database=another)]
         at_once(*(lambda desk=desk: bench.apply(desk=desk) for desk in desks))
     rows = bench.rows(
@@ -162,7 +162,7 @@ def test_two_profiles_of_one_account_at_once_share_one_closing_order(bench, shar
     assert rows == [("a", HALF, Decimal(2), close), ("b", HALF, Decimal(2), close)]
 
 
-def test_two_profiles_of_one_account_at_once_never_use_a_fill_twice(bench, shared_url):
+def test_two_profiles_of_one_account_at_once_never_use_a_fill_twice(bench):
     """The order of b never filled. A single exit of 0.5 could be either's, and is given to none."""
     both = ("a", "b")
     bench.opened("t-a", "0.5", profile_id="a")
@@ -170,7 +170,7 @@ def test_two_profiles_of_one_account_at_once_never_use_a_fill_twice(bench, share
     bench.trade("sell", "0.5", at=hours_ago(1))
     for name in both:
         bench.pause(name)
-    with closing(Database(shared_url)) as another:
+    with closing(Database(bench.service_url)) as another:
         desks = [bench.new_desk("a", both), bench.new_desk("b", both, database=another)]
         at_once(*(lambda desk=desk: bench.apply(desk=desk) for desk in desks))
     assert bench.closed_by_us() <= HALF

@@ -27,6 +27,7 @@ COMMANDS: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
     ("audit", "Record", looking.audit),
     ("explain", "Record", looking.explain),
     ("sql", "Record", looking.sql),
+    ("grants", "Record", proving.grants),
     ("pause", "Trading status", trading.pause),
     ("resume", "Trading status", trading.resume),
     ("status", "Trading status", trading.status),

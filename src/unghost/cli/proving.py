@@ -1,4 +1,4 @@
-"""Commands that prove: audit verify."""
+"""Commands for those who must not simply believe: audit verify, grants."""
 
 from __future__ import annotations
 
@@ -39,6 +39,29 @@ def verify(
     out.result({"whole": found.whole, "head": str(found.head), "found": found})
     out.say(_sentence(found))
     return 0 if found.whole else BROKEN
+
+
+def grants(
+    *,
+    owner: Annotated[str, typer.Option(help="The role that owns our tables.")] = "unghost_owner",
+    service: Annotated[
+        str, typer.Option(help="The role that unghost works as.")
+    ] = "unghost_service",
+    reader: Annotated[str, typer.Option(help="The role that only looks.")] = "unghost_reader",
+    profile: ProfileOption = None,  # noqa: ARG001 - every command takes --profile, and roles are for all
+    as_json: JsonOption = False,
+) -> int:
+    """Print the SQL for three roles with no more rights than they need. Changes nothing."""
+    from unghost.assembly import grants_script
+
+    out = Output(as_json=as_json)
+    settings, _ = prepared(out)
+    names = {"owner": owner, "service": service, "reader": reader}
+    script = grants_script(settings, **names, tell=out.tell)
+    out.result({"roles": names, "sql": script})
+    if not as_json:
+        out.say(script.rstrip())
+    return 0
 
 
 def _sentence(found: Verification) -> str:

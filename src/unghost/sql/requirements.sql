@@ -21,6 +21,8 @@ SELECT
         SELECT bool_and(has_column_privilege(c.oid, a.attnum, 'UPDATE'))
         FROM pg_catalog.pg_attribute AS a
         WHERE a.attrelid = c.oid AND a.attname IN ('status', 'updated_at')
+    ), false) OR COALESCE(has_function_privilege(
+        to_regprocedure('unghost_set_backfill_status(text[], text)'), 'EXECUTE'
     ), false) AS may_update,
     c.relrowsecurity AS has_policies,
     row_security_active(c.oid) AS policies_apply,
@@ -39,22 +41,28 @@ WHERE c.oid = to_regclass('orders');
 SELECT
     wanted.table_name,
     array_agg(wanted.privilege ORDER BY wanted.privilege)
-        FILTER (WHERE NOT has_table_privilege(to_regclass(wanted.table_name), wanted.privilege))
-        AS lacking
+        FILTER (WHERE NOT CASE
+            WHEN wanted.column_name IS NULL
+                THEN has_table_privilege(to_regclass(wanted.table_name), wanted.privilege)
+            ELSE has_column_privilege(
+                to_regclass(wanted.table_name), wanted.column_name, wanted.privilege)
+        END) AS lacking
 FROM (VALUES
-    ('reconciliation_migration', 'SELECT'),
-    ('reconciliation_backfill_batch', 'SELECT'),
-    ('reconciliation_backfill_batch', 'INSERT'),
-    ('reconciliation_backfill_batch', 'UPDATE'),
-    ('reconciliation_backfill_audit', 'SELECT'),
-    ('reconciliation_backfill_audit', 'INSERT'),
-    ('reconciliation_backfill_audit', 'UPDATE'),
-    ('reconciliation_event', 'SELECT'),
-    ('reconciliation_event', 'INSERT'),
-    ('trading_profile', 'SELECT'),
-    ('trading_profile', 'INSERT'),
-    ('trading_profile', 'UPDATE')
-) AS wanted (table_name, privilege)
+    ('reconciliation_migration', 'SELECT', NULL),
+    ('reconciliation_backfill_batch', 'SELECT', NULL),
+    ('reconciliation_backfill_batch', 'INSERT', NULL),
+    ('reconciliation_backfill_batch', 'UPDATE', 'status'),
+    ('reconciliation_backfill_audit', 'SELECT', NULL),
+    ('reconciliation_backfill_audit', 'INSERT', NULL),
+    ('reconciliation_backfill_audit', 'UPDATE', 'decision'),
+    ('reconciliation_chain', 'SELECT', NULL),
+    ('reconciliation_chain_head', 'SELECT', NULL),
+    ('reconciliation_event', 'SELECT', NULL),
+    ('reconciliation_event', 'INSERT', NULL),
+    ('trading_profile', 'SELECT', NULL),
+    ('trading_profile', 'INSERT', NULL),
+    ('trading_profile', 'UPDATE', 'status')
+) AS wanted (table_name, privilege, column_name)
 WHERE to_regclass(wanted.table_name) IS NOT NULL
 GROUP BY wanted.table_name
 ORDER BY wanted.table_name;

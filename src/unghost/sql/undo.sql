@@ -48,18 +48,18 @@ WHERE a.batch_id = %(batch_id)s
   AND (%(order_id)s::text IS NULL OR a.backfill_order_id = %(order_id)s)
 ORDER BY {order_id}, a.audit_id;
 
--- name: lock_rows
--- in one order everywhere, so that two people undoing at once wait instead of deadlocking
-SELECT o.order_id
-FROM orders AS o
-WHERE o.order_id IN (
-    SELECT a.backfill_order_id
-    FROM reconciliation_backfill_audit AS a
-    WHERE a.batch_id = %(batch_id)s
-      AND a.decision IN ('APPLIED', 'SKIP_EXISTING')
-)
-ORDER BY o.order_id
-FOR UPDATE;
+-- name: lock_undoing
+-- one undo at a time: row locks would demand a right on orders that the service is not given
+SELECT pg_advisory_xact_lock(hashtextextended('unghost undo', 0));
+
+-- name: has_function
+-- where the roles of `unghost grants` are in use, the function is the only way to a status
+SELECT to_regprocedure('unghost_set_backfill_status(text[], text)') IS NOT NULL AS has_function;
+
+-- name: set_by_function
+-- section 9 by way of the function, which looks at the ids once more
+SELECT order_id, status
+FROM unghost_set_backfill_status(%(order_ids)s::text[], %(status)s);
 
 -- name: set_canceled
 -- section 9 for the rows that a preview named

@@ -50,9 +50,12 @@ _NO_TIME = sql.SQL("NULL::timestamptz")
 _PARAMETER = re.compile(r"%\((\w+)\)s|%%")
 
 
-def compose(stem: str, name: str, shape: LedgerShape) -> sql.Composed:
-    """Return block `name` of `sql/<stem>.sql`, fitted to the table; parameters stay parameters."""
-    return _fill(stem, name, _holes(shape))
+def compose(stem: str, name: str, shape: LedgerShape, **more: sql.Composable) -> sql.Composed:
+    """Return block `name` of `sql/<stem>.sql`, fitted to the table; parameters stay parameters.
+
+    `more` fills holes that have nothing to do with the table's shape.
+    """
+    return _fill(stem, name, {**_holes(shape), **more})
 
 
 def require_readable(shape: LedgerShape) -> None:

@@ -55,7 +55,7 @@ def rollback(
 
     Raises as `preview_rollback`; LedgerSchemaError where the ledger has no status `canceled`.
     """
-    session.run("undo", "lock_rows", batch_id=batch_id)
+    session.run("undo", "lock_undoing")
     changes = preview_rollback(session, batch_id, trade_id=trade_id, order_id=order_id)
     _set_status(session, changes, CANCELED)
     limits = {"trade_id": trade_id, "order_id": order_id}
@@ -88,7 +88,7 @@ def reinstate(
     Raises BatchNotFoundError; RefusedError naming the lifecycles whose EXITs would exceed their
     ENTRYs, because a real exit may have arrived since. Nothing is changed then.
     """
-    session.run("undo", "lock_rows", batch_id=batch_id)
+    session.run("undo", "lock_undoing")
     changes = preview_reinstate(session, batch_id, trade_id=trade_id)
     if not changes:
         return ()
@@ -166,7 +166,7 @@ def _set_status(session: Session, changes: Sequence[StatusChange], status: str) 
         return
     wanted = {change.order_id for change in changes}
     try:
-        found = session.rows("undo", f"set_{status}", order_ids=sorted(wanted))
+        found = _statuses_set(session, sorted(wanted), status)
     except errors.InvalidTextRepresentation as unknown:
         type_name = session.shape.columns["status"].type_name
         message = f"the ledger's status type {type_name} has no value {status!r}"
@@ -175,6 +175,15 @@ def _set_status(session: Session, changes: Sequence[StatusChange], status: str) 
     if done != wanted:
         missing = ", ".join(sorted(wanted - done))
         raise DatabaseError(f"the status of these rows could not be changed: {missing}")
+
+
+def _statuses_set(
+    session: Session, order_ids: Sequence[str], status: str
+) -> Sequence[dict[str, Any]]:
+    (way,) = session.rows("undo", "has_function")
+    if way["has_function"]:
+        return session.rows("undo", "set_by_function", order_ids=order_ids, status=status)
+    return session.rows("undo", f"set_{status}", order_ids=order_ids)
 
 
 def _tell(

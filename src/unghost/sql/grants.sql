@@ -1,0 +1,103 @@
+-- What `unghost grants` prints: three roles, and in the database itself what each may do.
+
+-- name: place
+-- where our tables are, and in which database
+SELECT
+    n.nspname AS schema_name,
+    current_database() AS database_name
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid = to_regclass('reconciliation_backfill_audit');
+
+-- name: tables
+-- those of ours that are there
+SELECT c.relname::text AS name
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = %(schema_name)s AND c.relkind IN ('r', 'p') AND c.relname = ANY(%(known)s)
+ORDER BY c.relname;
+
+-- name: functions
+-- ours, ready to be named in a statement
+SELECT format('%%I.%%I(%%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name
+FROM pg_catalog.pg_proc AS p
+JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+WHERE n.nspname = %(schema_name)s AND p.proname LIKE 'reconciliation\_%%'
+ORDER BY 1;
+
+-- name: beginning
+-- printed first
+-- Roles of unghost, as printed by `unghost grants`. Run it as a superuser, or as a role that owns
+-- orders and is a member of the three. It may be run again, and should be after each `unghost init`
+-- that made new tables. The roles have no passwords yet: give them some with \password in psql.
+BEGIN;
+
+-- name: role
+-- made where it is missing, left as it is where it is there
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {name}) THEN
+        CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+    END IF;
+END
+$$;
+GRANT CONNECT ON DATABASE {database} TO {role};
+GRANT USAGE ON SCHEMA {schema} TO {role};
+GRANT USAGE ON SCHEMA {orders_schema} TO {role};
+
+-- name: owner
+-- makes tables (unghost init), and lends its right on two columns of orders to one function
+GRANT CREATE ON SCHEMA {schema} TO {owner};
+GRANT SELECT, UPDATE ({touchable}) ON {orders} TO {owner};
+
+-- name: table
+-- the service gets what its statements need, and no DELETE anywhere
+ALTER TABLE {table} OWNER TO {owner};
+REVOKE ALL ON {table} FROM {service}, {reader};
+GRANT {rights} ON {table} TO {service};
+GRANT SELECT ON {table} TO {reader};
+
+-- name: function
+-- triggers and what they call run as the owner
+ALTER FUNCTION {function} OWNER TO {owner};
+
+-- name: orders
+-- no UPDATE and no DELETE on the bot's table: what may change there goes through the function below
+REVOKE ALL ON {orders} FROM {service}, {reader};
+GRANT SELECT, INSERT ON {orders} TO {service};
+GRANT SELECT ON {orders} TO {reader};
+
+-- name: set_status
+-- rolling back and reinstating: filled or canceled, and rows of unghost alone
+CREATE OR REPLACE FUNCTION {schema}.unghost_set_backfill_status(wanted text[], new_status text)
+RETURNS TABLE (order_id text, status text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    target {orders}.status%TYPE := new_status;
+BEGIN
+    IF new_status IS NULL OR new_status NOT IN ('filled', 'canceled') THEN
+        RAISE EXCEPTION 'a row of unghost is filled or canceled, not %', new_status
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF EXISTS (
+        SELECT FROM unnest(wanted) AS one WHERE one IS NULL OR one !~ '^BFILL-[0-9a-f]{{32}}$'
+    ) THEN
+        RAISE EXCEPTION 'only rows of unghost (BFILL-...) may change their status'
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN QUERY
+    UPDATE {orders}
+    SET
+        status = target{touched}
+    WHERE {bare_order_id} = ANY(wanted)
+    RETURNING order_id::text, status::text;
+END
+$$;
+ALTER FUNCTION {schema}.unghost_set_backfill_status(text[], text) OWNER TO {owner};
+REVOKE ALL ON FUNCTION {schema}.unghost_set_backfill_status(text[], text) FROM PUBLIC, {reader};
+GRANT EXECUTE ON FUNCTION {schema}.unghost_set_backfill_status(text[], text) TO {service};
+
+-- name: end
+-- printed last
+COMMIT;

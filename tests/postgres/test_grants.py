@@ -1,0 +1,277 @@
+"""`unghost grants`: the roles can do their work and, in the database itself, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import errors, sql
+from psycopg.conninfo import make_conninfo
+from tests.conftest import TEMPLATE, database_from
+from tests.ledger_tables import FIT
+from tests.postgres.test_ledger_shapes import add, apply, batch_of, entry_of, exit_of, table
+
+from unghost.adapters.postgres.chain import verify
+from unghost.adapters.postgres.connection import Database
+from unghost.adapters.postgres.grants import SERVICE_RIGHTS, Roles, grants_text
+from unghost.adapters.postgres.ledger import PostgresLedger
+from unghost.adapters.postgres.migrations import migrate, pending_migrations
+from unghost.adapters.postgres.profiles import TradingProfiles
+from unghost.adapters.postgres.requirements import check_database
+from unghost.errors import DatabaseError, LedgerSchemaError, UsageError
+from unghost.model import Decision
+
+ALL_TABLES = (*SERVICE_RIGHTS, "orders")
+REMOVE = "DELETE"
+OURS = f"BFILL-{'a' * 32}"
+
+
+@pytest.fixture(scope="module")
+def roles(server) -> Iterator[Roles]:
+    mark = uuid4().hex[:10]
+    named = Roles(owner=f"owner-{mark}", service=f"service-{mark}", reader=f"reader-{mark}")
+    yield named
+    with psycopg.connect(server, autocommit=True) as connection:
+        for name in named.named():
+            drop = sql.SQL("DROP ROLE IF EXISTS {}")
+            connection.execute(drop.format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def books(server, roles) -> Iterator[str]:
+    """Conninfo of a database on which the printed script was run; gone before the roles are."""
+    with database_from(server, TEMPLATE) as conninfo:
+        grant(conninfo, roles)
+        yield conninfo
+
+
+def grant(conninfo: str, roles: Roles) -> None:
+    with closing(Database(conninfo)) as database:
+        script = grants_text(database, roles)
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute(script)
+
+
+@pytest.fixture
+def service(books, roles) -> Iterator[Database]:
+    with closing(Database(make_conninfo(books, user=roles.service))) as database:
+        yield database
+
+
+def do(conninfo: str, role: str, statement: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(make_conninfo(conninfo, user=role)) as connection:
+        cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+# --- what the service can do -------------------------------------------------------------------
+
+
+def test_the_service_works_the_whole_way(books, service):
+    """Audit, write, settle, roll back, reinstate, pause, verify, doctor."""
+    with closing(Database(books)) as bot:
+        add(bot)
+        ledger = PostgresLedger(service)
+        assert ledger.audit_writable()
+        batch_id = apply(ledger, exit_of())
+        assert {row["status"] for row in table(bot)} == {"filled"}
+        (change,) = ledger.rollback(batch_id, actor="anna")
+        assert (change.status_before, change.status_after) == ("filled", "canceled")
+        with ledger.writing("desk") as transaction:
+            (change,) = transaction.reinstate(batch_id, actor="anna")
+        assert (change.status_before, change.status_after) == ("canceled", "filled")
+        TradingProfiles(service).pause("main", actor="anna")
+        TradingProfiles(service).resume("main", actor="anna")
+        with ledger.applying("desk"):
+            assert ledger.close_interrupted(["main"]) == ()
+        assert pending_migrations(service) == ()
+        assert migrate(service) == ()
+        assert verify(service).whole
+        assert [one for one in check_database(service) if one.verdict == "fail"] == []
+
+
+@pytest.mark.parametrize("name", ("standard", "qty only", "enums", "domains", "partitioned"))
+def test_it_fits_the_ledger_that_is_there(server, roles, name):
+    with database_from(server, "template1") as conninfo:
+        with closing(Database(conninfo)) as owner, owner.transaction() as connection:
+            connection.execute(FIT[name])
+        with closing(Database(conninfo)) as owner:
+            migrate(owner)
+        grant(conninfo, roles)
+        do(conninfo, roles.service, INSERT_OURS)
+        found = do(conninfo, roles.service, CANCEL)
+        assert found == [(OURS, "canceled")]
+
+
+INSERT_OURS = """
+INSERT INTO orders (order_id, profile_id, symbol, action, status)
+VALUES ('BFILL-' || repeat('a', 32), 'main', 'BTCUSDT', 'EXIT', 'filled')"""
+CANCEL = "SELECT * FROM unghost_set_backfill_status(ARRAY['BFILL-' || repeat('a', 32)], 'canceled')"
+
+
+def test_orders_may_live_in_another_schema_than_our_tables(server, roles):
+    with database_from(server, "template1") as conninfo:
+        here = make_conninfo(conninfo, options="-c search_path=unghost,trading")
+        do(conninfo, "postgres", "CREATE SCHEMA unghost; CREATE SCHEMA trading")
+        do(make_conninfo(conninfo, options="-c search_path=trading"), "postgres", FIT["standard"])
+        with closing(Database(here)) as owner:
+            migrate(owner)
+        grant(here, roles)
+        do(here, roles.service, INSERT_OURS)
+        assert do(here, roles.service, CANCEL)
+        with closing(Database(make_conninfo(here, user=roles.service))) as service:
+            ledger = PostgresLedger(service)
+            batch_of(ledger, entry_of(exit_of(), Decision.DRY_RUN))
+            assert verify(service).links == 1
+
+
+def test_the_script_may_be_run_again_and_takes_back_what_was_given_besides(books, roles):
+    do(books, "postgres", f'GRANT ALL ON orders, reconciliation_chain TO "{roles.service}"')
+    do(books, roles.service, "UPDATE orders SET status = 'x' WHERE false")
+    grant(books, roles)
+    with pytest.raises(errors.InsufficientPrivilege):
+        do(books, roles.service, "UPDATE orders SET status = 'x' WHERE false")
+
+
+# --- what it cannot do -------------------------------------------------------------------------
+
+INSERT_BATCH = (
+    "INSERT INTO reconciliation_backfill_batch (batch_id, profile_id, mode, status, actor)"
+    " VALUES ('b', 'm', 'apply', 'running', 'x')"
+)
+INSERT_AUDIT = (
+    "INSERT INTO reconciliation_backfill_audit (batch_id, profile_id, symbol, trade_id, decision,"
+    " reason, actor) VALUES ('b', 'm', 's', 't', 'APPLIED', 'fill_evidence', 'x')"
+)
+FORBIDDEN = (
+    *(f"{REMOVE} FROM {name}" for name in ALL_TABLES),
+    *(f"TRUNCATE {name} CASCADE" for name in ALL_TABLES),
+    *(f"DROP TABLE {name}" for name in ALL_TABLES),
+    *(f"ALTER TABLE {name} DISABLE TRIGGER USER" for name in ALL_TABLES),
+    *(f"ALTER TABLE {name} ADD extra text" for name in ALL_TABLES),
+    "UPDATE orders SET status = 'canceled'",
+    "UPDATE orders SET updated_at = now()",
+    "UPDATE orders SET quantity = 1",
+    "SELECT * FROM orders FOR UPDATE",
+    "UPDATE reconciliation_backfill_audit SET actor = 'nobody'",
+    "UPDATE reconciliation_backfill_audit SET evidence = '{}'",
+    "UPDATE reconciliation_backfill_batch SET actor = 'nobody'",
+    "UPDATE reconciliation_event SET payload = '{}'",
+    "UPDATE trading_profile SET profile_id = 'other'",
+    "UPDATE reconciliation_migration SET checksum = 'x'",
+    "INSERT INTO reconciliation_migration VALUES (99, 'x', 'x')",
+    "INSERT INTO reconciliation_chain_head VALUES (true, 1, 'x')",
+    "UPDATE reconciliation_chain_head SET seq = seq + 1",
+    "UPDATE reconciliation_chain SET db_role = 'nobody'",
+    "SELECT reconciliation_chain_append('written', '{}', '{}', '{}')",
+    "SET session_replication_role = replica",
+    "CREATE TRIGGER t BEFORE INSERT ON orders EXECUTE FUNCTION reconciliation_refuse_removal()",
+)
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN)
+def test_the_database_refuses_the_service(granted_once, statement):
+    conninfo, roles = granted_once
+    with pytest.raises((errors.InsufficientPrivilege, errors.WrongObjectType)):
+        do(conninfo, roles.service, statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    (
+        *(f"{REMOVE} FROM {name}" for name in ALL_TABLES),
+        "INSERT INTO orders (order_id) VALUES ('x')",
+        "UPDATE orders SET status = 'canceled'",
+        INSERT_AUDIT,
+        "UPDATE reconciliation_backfill_audit SET reverted_at = now()",
+        "INSERT INTO trading_profile (profile_id, status, actor) VALUES ('m', 'PAUSED', 'x')",
+        "INSERT INTO reconciliation_event (event_type, profile_id) VALUES ('x', 'm')",
+        CANCEL,
+    ),
+)
+def test_the_reader_only_reads(granted_once, statement):
+    conninfo, roles = granted_once
+    with pytest.raises(errors.InsufficientPrivilege):
+        do(conninfo, roles.reader, statement)
+    for name in ALL_TABLES:
+        do(conninfo, roles.reader, f"TABLE {name}")
+
+
+@pytest.fixture(scope="module")
+def granted_once(server, roles) -> Iterator[tuple[str, Roles]]:
+    with database_from(server, TEMPLATE) as conninfo:
+        grant(conninfo, roles)
+        yield conninfo, roles
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    (
+        "ARRAY['bot-1'], 'canceled'",
+        f"ARRAY['{OURS}', 'bot-1'], 'canceled'",
+        f"ARRAY['{OURS}', NULL], 'canceled'",
+        f"ARRAY['{OURS}'], 'new'",
+        f"ARRAY['{OURS}'], NULL",
+        "ARRAY['BFILL-1'], 'filled'",
+        f"ARRAY['{OURS}' || E'\\n'], 'filled'",
+    ),
+)
+def test_the_function_changes_rows_of_unghost_alone(granted_once, arguments):
+    conninfo, roles = granted_once
+    insert = "INSERT INTO orders (order_id, status) VALUES ('bot-1', 'filled'), (%s, 'filled')"
+    with psycopg.connect(conninfo) as bot:
+        bot.execute(insert + " ON CONFLICT DO NOTHING", [OURS])
+    with pytest.raises(errors.InsufficientPrivilege):
+        do(conninfo, roles.service, f"SELECT unghost_set_backfill_status({arguments})")
+    assert do(conninfo, roles.reader, "SELECT DISTINCT status FROM orders") == [("filled",)]
+
+
+def test_what_the_service_writes_is_chained_whether_it_wants_or_not(books, roles, service):
+    for statement in (
+        INSERT_BATCH,
+        INSERT_AUDIT,
+        "UPDATE reconciliation_backfill_audit SET reverted_at = now()",
+    ):
+        do(books, roles.service, statement)
+    found = verify(service)
+    assert (found.links, found.whole) == (2, True)
+    assert do(books, roles.reader, "SELECT DISTINCT db_role FROM reconciliation_chain") == [
+        (roles.service,)
+    ]
+
+
+# --- the list itself ---------------------------------------------------------------------------
+
+
+def test_every_table_of_ours_has_its_rights(database):
+    """A table that a migration adds must be decided on here too."""
+    with database.transaction() as connection:
+        rows = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'orders'"
+        ).fetchall()
+    ours = {row["tablename"] for row in rows if not row["tablename"].startswith("procrastinate_")}
+    assert ours == set(SERVICE_RIGHTS)
+    assert not [name for name, rights in SERVICE_RIGHTS.items() if "DELETE" in rights]
+
+
+@pytest.mark.parametrize("name", ("", "a b", 'x"; DROP', "$$", "n" * 64, "ünghost"))
+def test_what_cannot_be_a_role_is_refused(database, name):
+    with pytest.raises(UsageError, match="cannot be the name of a role"):
+        grants_text(database, Roles(service=name))
+
+
+def test_three_roles_are_three(database):
+    with pytest.raises(UsageError, match="three names"):
+        grants_text(database, Roles(service="same", reader="same"))
+
+
+def test_without_our_tables_or_without_orders_it_says_so(empty_database):
+    with pytest.raises(LedgerSchemaError):
+        grants_text(empty_database, Roles())
+    with empty_database.transaction() as connection:
+        connection.execute(FIT["standard"])
+    with pytest.raises(DatabaseError, match="unghost init"):
+        grants_text(empty_database, Roles())
