@@ -61,3 +61,23 @@ def test_what_is_no_head_is_a_usage_error(kept, head):
 def test_audit_alone_keeps_its_meaning_and_knows_no_other_word(kept):
     assert "3 audit rows." in kept.run("audit", "--profile", "main").out
     assert kept.run("audit", "veryfy").code == 2
+
+
+# --- grants ------------------------------------------------------------------------------------
+
+
+def test_grants_prints_sql_that_the_database_takes(kept):
+    names = ("--owner", "o-cli", "--service", "s-cli", "--reader", "r-cli")
+    ran = kept.run("grants", *names)
+    assert ran.code == 0, ran.err
+    assert ran.out.rstrip().endswith("COMMIT;")
+    kept.sql(ran.out.replace("%", "%%").replace("COMMIT;", "ROLLBACK;"))
+    data = kept.run("grants", *names, "--json").data
+    assert data["roles"] == {"owner": "o-cli", "service": "s-cli", "reader": "r-cli"}
+    assert data["sql"].strip() == ran.out.strip()
+
+
+def test_grants_refuses_names_that_are_none(kept):
+    ran = kept.run("grants", "--service", 'x"; DROP ROLE')
+    assert ran.code == 2
+    assert "cannot be the name of a role" in ran.err

@@ -7,6 +7,7 @@ HTTP to it and does not know.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +15,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from unghost.adapters.exchange import (
     ConnectionSpec,
@@ -24,6 +26,7 @@ from unghost.adapters.exchange import (
 )
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.events import EventLog
+from unghost.adapters.postgres.grants import Roles, grants_text
 from unghost.adapters.postgres.ledger import PostgresLedger
 from unghost.adapters.postgres.profiles import TradingProfiles
 from unghost.cycle import CycleReport, Desk, run_cycle
@@ -66,13 +69,21 @@ class Bench:
 
     database_url: str
     """For the bot, and for looking: as the superuser."""
-    service_url: str
-    """For unghost: as the role of `unghost grants` that has no right but those it needs."""
+    roles: Roles
     database: Database
     venue: Venue
     desk: Desk
     accounts: list[ExchangeAccount] = field(default_factory=list)
     numbers: int = 0
+
+    @property
+    def service_url(self) -> str:
+        """For unghost: as the role of `unghost grants` that has no right but those it needs."""
+        return make_conninfo(self.database_url, user=self.roles.service)
+
+    def grant(self) -> None:
+        """Give the roles their rights again, after `orders` was made anew."""
+        grant(self.database_url, self.roles)
 
     @property
     def world(self) -> World:
@@ -304,14 +315,22 @@ def desk_at(
     )
 
 
-def open_bench(database_url: str, service_url: str, database: Database, venue: Venue) -> Bench:
+def grant(database_url: str, roles: Roles) -> None:
+    """Run what `unghost grants` prints, as it prints it."""
+    with closing(Database(database_url)) as database:
+        script = grants_text(database, roles)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(script)
+
+
+def open_bench(database_url: str, roles: Roles, database: Database, venue: Venue) -> Bench:
     """A bench on an empty exchange with one account in one-way mode."""
     clear(venue)
     account = open_account(venue)
     desk = desk_at(database, account)
     return Bench(
         database_url=database_url,
-        service_url=service_url,
+        roles=roles,
         database=database,
         venue=venue,
         desk=desk,

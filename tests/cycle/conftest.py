@@ -7,18 +7,17 @@ and its owner. A test that alters a table takes `own_bench`, whose database nobo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from tests.conftest import TEMPLATE, database_from
-from tests.cycle.bench import Bench, open_bench
+from tests.cycle.bench import Bench, grant, open_bench
 from tests.cycle.wire import Wire, wire_to
 
 from unghost.adapters.postgres.connection import Database
-from unghost.adapters.postgres.grants import Roles, grants_text
+from unghost.adapters.postgres.grants import Roles
 from unghost.cycle import Desk
 from unghost.demo.venue import Venue, running_venue
 from unghost.demo.world import World
@@ -72,25 +71,17 @@ def shared_url(server: str, roles: Roles) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def shared_service_url(shared_url: str, roles: Roles) -> str:
-    return granted(shared_url, roles)
-
-
-def granted(database_url: str, roles: Roles) -> str:
-    """Run what `unghost grants` prints, as it prints it; conninfo of the service."""
-    with closing(Database(database_url)) as database:
-        script = grants_text(database, roles)
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(script)
-    return make_conninfo(database_url, user=roles.service)
+    grant(shared_url, roles)
+    return make_conninfo(shared_url, user=roles.service)
 
 
 @pytest.fixture
-def bench(shared_url: str, shared_service_url: str, street: Venue) -> Iterator[Bench]:
+def bench(shared_url: str, shared_service_url: str, roles: Roles, street: Venue) -> Iterator[Bench]:
     with psycopg.connect(shared_url) as connection:
         for statement in WIPE:
             connection.execute(statement)
     database = Database(shared_service_url)
-    opened = open_bench(shared_url, shared_service_url, database, street)
+    opened = open_bench(shared_url, roles, database, street)
     yield opened
     opened.close()
     database.close()
@@ -98,9 +89,9 @@ def bench(shared_url: str, shared_service_url: str, street: Venue) -> Iterator[B
 
 @pytest.fixture
 def own_bench(shared_url: str, database_url: str, roles: Roles, street: Venue) -> Iterator[Bench]:
-    service_url = granted(database_url, roles)
-    database = Database(service_url)
-    opened = open_bench(database_url, service_url, database, street)
+    grant(database_url, roles)
+    database = Database(make_conninfo(database_url, user=roles.service))
+    opened = open_bench(database_url, roles, database, street)
     yield opened
     opened.close()
     database.close()

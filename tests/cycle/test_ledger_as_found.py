@@ -194,6 +194,7 @@ class Found:
         bench.run("DROP TABLE orders")
         with psycopg.connect(bench.database_url) as connection:
             connection.execute(ddl)
+        bench.grant()
         found = bench.rows(
             "SELECT attname FROM pg_attribute WHERE attrelid = 'orders'::regclass"
             " AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attidentity = ''"
@@ -282,7 +283,7 @@ def test_failures_12_naive_times_are_utc_wherever_the_server_lives(own_bench):
     own_bench.trade("sell", 2, at=hours_ago(4))
     naive = hours_ago(5).replace(tzinfo=None)
     found.book(entry, "t-1", "ENTRY", hours_ago(5), filled_at=naive, created_at=naive)
-    desk = own_bench.new_desk(database=Database(own_bench.database_url))
+    desk = own_bench.new_desk(database=Database(own_bench.service_url))
     own_bench.pause()
     own_bench.venue.clear_requests()
     assert told(own_bench.apply(desk=desk)) == [("t-1", Decision.APPLIED, Reason.FILL_EVIDENCE)]
