@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,16 @@ def test_every_command_is_in_the_readme(command):
 def test_every_setting_is_in_the_readme():
     names = [str(field.alias or field.validation_alias) for field in Settings.model_fields.values()]
     assert [name for name in names if name.isupper() and f"`{name}`" not in README] == []
+
+
+def test_every_picture_and_page_that_the_readme_shows_is_there():
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", README)
+    assert "docs/images/demo.svg" in links
+    assert [link for link in links if not (HOUSE / link).exists()] == []
+
+
+def test_the_picture_shows_the_demo_to_its_end_and_needs_nothing_from_afar():
+    picture = (HOUSE / "docs/images/demo.svg").read_text(encoding="utf-8")
+    text = re.sub(r"<[^>]+>", "", picture).replace("&#160;", " ")
+    assert re.search(r"All\s\d+\ssteps\sended\sas\sthey\smust", text)
+    assert re.findall(r"url\([^#]|@import|<image|href=", picture) == []
