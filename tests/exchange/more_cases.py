@@ -2,6 +2,129 @@
 
 from __future__ import annotations
 
-from tests.exchange.venue_case import VenueCase
+from datetime import timedelta
+from decimal import Decimal
 
-MORE_CASES: tuple[VenueCase, ...] = ()
+from tests.exchange.bodies_bitget import MARKETS as OF_BITGET
+from tests.exchange.bodies_bitget import Bitget
+from tests.exchange.bodies_gate import MARKETS as OF_GATE
+from tests.exchange.bodies_gate import Gate
+from tests.exchange.bodies_hyperliquid import MARKETS as OF_HYPERLIQUID
+from tests.exchange.bodies_hyperliquid import Hyperliquid
+from tests.exchange.bodies_krakenfutures import MARKETS as OF_KRAKENFUTURES
+from tests.exchange.bodies_krakenfutures import KrakenFutures
+from tests.exchange.venue_case import Call, Question, VenueCase
+
+from unghost.demo.world import FillKind
+
+MORE_CASES: tuple[VenueCase, ...] = (
+    VenueCase(
+        exchange="bitget",
+        face=Bitget(),
+        markets=OF_BITGET,
+        calls={
+            Question.MARKETS: Call(endpoint="contracts"),
+            Question.POSITIONS: Call(endpoint="all-position"),
+            Question.FILLS: Call(endpoint="fills"),
+        },
+        page=100,
+        symbol="XRP/USDT:USDT",
+        step=Decimal(100),
+        fill_id=lambda fill: str(fill.record_id),
+        tells_client_ids=False,
+        depth=timedelta(days=90),
+        needed_of_a_position=("symbol", "total", "holdSide", "posMode"),
+        needed_of_a_fill=(
+            "tradeId",
+            "symbol",
+            "orderId",
+            "price",
+            "baseVolume",
+            "side",
+            "tradeSide",
+            "posMode",
+            "cTime",
+        ),
+        amount_field="baseVolume",
+        size_field="total",
+        cost_field="quoteVolume",
+    ),
+    VenueCase(
+        exchange="gate",
+        face=Gate(),
+        markets=OF_GATE,
+        calls={
+            Question.MARKETS: Call(endpoint="contracts"),
+            Question.POSITIONS: Call(endpoint="positions"),
+            Question.FILLS: Call(endpoint="my_trades_timerange"),
+        },
+        page=1000,
+        symbol="DOGE/USDT:USDT",
+        step=Decimal(1000),
+        depth=timedelta(days=180),
+        other_fee=None,
+        signs_amounts=True,
+        needed_of_a_position=("contract", "size", "mode"),
+        needed_of_a_fill=(
+            "trade_id",
+            "create_time",
+            "contract",
+            "order_id",
+            "size",
+            "close_size",
+            "price",
+        ),
+        amount_field="size",
+        size_field="size",
+    ),
+    VenueCase(
+        exchange="hyperliquid",
+        face=Hyperliquid(),
+        markets=OF_HYPERLIQUID,
+        calls={
+            Question.MARKETS: Call(endpoint="info", where={"type": "metaAndAssetCtxs"}),
+            Question.POSITIONS: Call(endpoint="info", where={"type": "clearinghouseState"}),
+            Question.FILLS: Call(endpoint="info", where={"type": "userFillsByTime"}),
+        },
+        page=2000,
+        symbol="XRP/USDC:USDC",
+        step=Decimal(100),
+        hedges=False,
+        calls_besides=1,
+        needed_of_a_position=("type", "position"),
+        needed_of_a_fill=("coin", "px", "sz", "side", "time", "startPosition", "oid", "tid"),
+        amount_field="sz",
+        size_field="position",
+    ),
+    VenueCase(
+        exchange="krakenfutures",
+        face=KrakenFutures(),
+        markets=OF_KRAKENFUTURES,
+        calls={
+            Question.MARKETS: Call(endpoint="instruments"),
+            Question.POSITIONS: Call(endpoint="openpositions"),
+            Question.FILLS: Call(endpoint="fills"),
+        },
+        page=100,
+        symbol="XRP/USD:USD",
+        step=Decimal(100),
+        many=1150,
+        secret="c2VjcmV0LW9mLWRlc2stMQ==",
+        hedges=False,
+        tells_fees=False,
+        kinds=(FillKind.TRADE, FillKind.LIQUIDATION, FillKind.ADL),
+        needed_of_a_position=("symbol", "side", "size"),
+        needed_of_a_fill=(
+            "fill_id",
+            "symbol",
+            "side",
+            "order_id",
+            "size",
+            "price",
+            "fillTime",
+            "fillType",
+        ),
+        amount_field="size",
+        size_field="size",
+    ),
+)

@@ -77,6 +77,18 @@ class VenueCase:
     kinds: tuple[FillKind, ...] = tuple(FillKind)
     """The kinds of fills that the venue tells apart from trades."""
     markets: tuple[Market, ...] = DEFAULT_MARKETS
+    secret: str = "secret-of-desk-1"
+    """Where an exchange's secrets have a form of their own."""
+    tells_fees: bool = True
+    """Whether fills carry their fees."""
+    other_fee: str | None = "BNB"
+    """Another currency in which a fee may be told, where that is possible."""
+    signs_amounts: bool = False
+    """Whether the sign of a fill's quantity tells its side."""
+    many: int = 2300
+    """Fills for the test of many pages: fewer where the venue lets nobody ask so often."""
+    calls_besides: int = 0
+    """Calls that a connection makes once, whatever it is asked."""
     others_funding: bool = False
     """Whether funding comes among the fills."""
 

@@ -94,6 +94,8 @@ def market_of(raw: Mapping[str, Any], market_type: MarketType) -> Market | None:
     size = Decimal(1) if spot else _positive(raw.get("contractSize"))
     if not isinstance(unified, str) or not isinstance(native_id, str) or size is None:
         return None
+    # Where ids are only numbers, people call a market by the name beside it (`BTC`).
+    names = (native_id, unified, raw.get("baseName"))
     minimum = _positive(((raw.get("limits") or {}).get("amount") or {}).get("min"))
     return Market(
         unified=unified,
@@ -103,7 +105,7 @@ def market_of(raw: Mapping[str, Any], market_type: MarketType) -> Market | None:
         spot=spot,
         contract_size=size,
         minimum_quantity=None if minimum is None else minimum * size,
-        spellings=tuple(dict.fromkeys((native_id, unified))),
+        spellings=tuple(dict.fromkeys(name for name in names if name)),
     )
 
 

@@ -8,10 +8,14 @@ from typing import Final
 from unghost.adapters.exchange.connection import MarketType
 from unghost.adapters.exchange.venues.binance_spot import BinanceSpotReader
 from unghost.adapters.exchange.venues.binanceusdm import BinanceUsdmReader
+from unghost.adapters.exchange.venues.bitget import BitgetReader
 from unghost.adapters.exchange.venues.bybit import BybitReader
 from unghost.adapters.exchange.venues.coinbase_spot import CoinbaseSpotReader
+from unghost.adapters.exchange.venues.gate import GateReader
 from unghost.adapters.exchange.venues.generic import GenericReader
+from unghost.adapters.exchange.venues.hyperliquid import HyperliquidReader
 from unghost.adapters.exchange.venues.kraken_spot import KrakenSpotReader
+from unghost.adapters.exchange.venues.krakenfutures import KrakenFuturesReader
 from unghost.adapters.exchange.venues.okx import OkxReader
 from unghost.adapters.exchange.venues.reader import VenueReader
 
@@ -20,6 +24,10 @@ READERS: Final[Mapping[tuple[str, MarketType], Callable[[], VenueReader]]] = {
     ("binanceusdm", "swap"): BinanceUsdmReader,
     ("bybit", "swap"): BybitReader,
     ("okx", "swap"): OkxReader,
+    ("bitget", "swap"): BitgetReader,
+    ("gate", "swap"): GateReader,
+    ("hyperliquid", "swap"): HyperliquidReader,
+    ("krakenfutures", "swap"): KrakenFuturesReader,
     ("coinbase", "spot"): CoinbaseSpotReader,
     ("kraken", "spot"): KrakenSpotReader,
 }

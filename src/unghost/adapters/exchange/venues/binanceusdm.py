@@ -338,7 +338,7 @@ class Walk(Generic[T]):
         rows = rows_of(answer.value, self.route.endpoint)
         if any(row.get("symbol") != self.market.native_id for row in rows):
             raise malformed(f"a row of another symbol came with those of {self.market.native_id}")
-        ids = [row.get(self.route.id_field) for row in rows]
+        ids = [_number(row.get(self.route.id_field)) for row in rows]
         if starts_with is not None and ids[:1] != [starts_with]:
             raise malformed(f"a page does not go on from id {starts_with}, where one ended")
         return ids, [self.read_row(row) for row in rows]
@@ -349,6 +349,11 @@ class Walk(Generic[T]):
         if len(numbers) < len(ids) or any(b < a for a, b in pairwise(numbers)):
             raise malformed(f"a page of {self.route.endpoint} is not in the order of its ids")
         return numbers[-1]
+
+
+def _number(value: object) -> object:
+    """An id as a number, also where it came as the text of one."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 def _may_be_cut(ids: Sequence[object]) -> bool:
