@@ -212,6 +212,10 @@ class Bench:
     def dry_run(self, desk: Desk | None = None, **changes: Any) -> CycleReport:
         return run_cycle(self.at(desk, mode=Mode.DRY_RUN, **changes), actor="tester")
 
+    def applying(self, desk: Desk | None = None) -> Desk:
+        """The desk with rules that write."""
+        return self.at(desk, mode=Mode.APPLY)
+
     def apply(
         self, plan: str | None = None, *, desk: Desk | None = None, **changes: Any
     ) -> CycleReport:
