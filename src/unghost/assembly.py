@@ -239,6 +239,7 @@ def _desk(
     settings: Settings, profiles: Profiles, name: str, *, database: Database, exchange: Exchange
 ) -> Desk:
     from unghost.adapters.postgres.events import EventLog
+    from unghost.adapters.postgres.fill_files import FillFiles
     from unghost.adapters.postgres.ledger import PostgresLedger
     from unghost.cycle import Desk
 
@@ -258,6 +259,7 @@ def _desk(
         settings_shown=settings.shown(),
         clock=utc_now,
         own_pause=profile is None or profile.status_url is None,
+        files=FillFiles(database),
     )
 
 

@@ -55,6 +55,7 @@ from unghost.ports import (
     Clock,
     EventSink,
     Exchange,
+    FillFiles,
     Ledger,
     PauseGate,
     Progress,
@@ -88,6 +89,8 @@ class Desk:
     settings_shown: Mapping[str, str]
     clock: Clock
     own_pause: bool
+    files: FillFiles | None = None
+    """Imported files of fills; None where there are none to ask."""
 
 
 class Outcome(StrEnum):
@@ -345,6 +348,7 @@ def _gather(
         ledger=desk.ledger,
         exchange=desk.exchange,
         clock=desk.clock,
+        files=desk.files,
         progress=progress,
     )
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from unghost import rowfacts
+from unghost import filefills, rowfacts
+from unghost.filefills import Choice, FillFile
 from unghost.model import (
     Evidence,
     Fill,
@@ -27,7 +28,7 @@ from unghost.model import (
     Rules,
     Window,
 )
-from unghost.ports import Clock, Exchange, LedgerReader, Progress
+from unghost.ports import Clock, Exchange, FillFiles, LedgerReader, Progress
 from unghost.selection import Resolved, RowFilter, exchange_ids, row_filter, spellings
 
 ENTRY_MARGIN = timedelta(seconds=10)
@@ -72,6 +73,7 @@ class _World:
     ledger: LedgerReader
     exchange: Exchange
     clock: Clock
+    files: FillFiles | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,13 +92,15 @@ def gather(
     ledger: LedgerReader,
     exchange: Exchange,
     clock: Clock,
+    files: FillFiles | None = None,
     progress: Progress | None = None,
 ) -> tuple[Evidence, ...]:
     """Return one Evidence per market with a lifecycle of the profile, in base units.
 
-    Calls to the exchange: two position readings, and the fills of each flat market.
+    Calls to the exchange: two position readings, and the fills of each flat market. An imported
+    file takes the place of its fills over the span that it is stated to cover (`filefills`).
     """
-    world = _World(ledger=ledger, exchange=exchange, clock=clock)
+    world = _World(ledger=ledger, exchange=exchange, clock=clock, files=files)
     groups = _groups(question, exchange)
     readings = _read(question, groups, world, progress)
     return tuple(_evidence(question, group, readings, clock()) for group in groups)
@@ -110,13 +114,46 @@ def _read(
     before = world.exchange.positions(markets) if markets else {}
     windows = {} if question.positions_only else _windows(question, groups, before, world.clock())
     _tell(progress, "reading fills", 0, len(windows))
-    fills = world.exchange.fills(windows) if windows else {}
+    fills = _fills(question, windows, world) if windows else {}
     fills = {name: _still(one, before.get(name)) for name, one in fills.items()}
     _tell(progress, "reading positions again", 1, 2)
     after = _read_again(windows, world)
     fills, rows = _ledger_rows(question, groups, windows, fills, world)
     _tell(progress, "evidence gathered", 2, 2)
     return _Readings(before=before, after=after, fills=fills, rows=rows)
+
+
+def _fills(
+    question: Question, windows: Mapping[Market, Window], world: _World
+) -> dict[str, FillReading]:
+    """From the exchange, save what an imported file tells."""
+    choices = _choices(question, windows, world)
+    asked = {market: _rest(choices[market].file, span) for market, span in windows.items()}
+    told = world.exchange.fills(asked)
+    return {
+        market.unified: _with_file(choices[market], market, span, told[market.unified])
+        for market, span in windows.items()
+        if market.unified in told
+    }
+
+
+def _choices(
+    question: Question, windows: Mapping[Market, Window], world: _World
+) -> dict[Market, Choice]:
+    names = sorted({name for market in windows for name in filefills.names_of(market)})
+    profiles = question.profile.account_profiles
+    found = world.files.covering(profiles, symbols=names) if world.files else ()
+    return {market: filefills.choose(found, market, span) for market, span in windows.items()}
+
+
+def _rest(file: FillFile | None, span: Window) -> Window:
+    return span if file is None else filefills.rest(file, span)
+
+
+def _with_file(choice: Choice, market: Market, span: Window, told: FillReading) -> FillReading:
+    if choice.file is None:
+        return filefills.noted(told, choice)
+    return filefills.joined(choice.file, market, span, told)
 
 
 def _read_again(windows: Mapping[Market, Window], world: _World) -> dict[str, PositionReading]:

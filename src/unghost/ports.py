@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
+from unghost.filefills import FillFile
 from unghost.model import (
     AuditEntry,
     AuditRow,
@@ -273,6 +274,19 @@ class Exchange(Protocol):
 
     def close(self) -> None:
         """Close connections; safe to call twice."""
+        ...
+
+
+class FillFiles(Protocol):
+    """Files of fills that were imported."""
+
+    def covering(
+        self, profile_ids: Sequence[str], *, symbols: Collection[str]
+    ) -> tuple[FillFile, ...]:
+        """The files of the profiles, each with its rows of `symbols`, oldest import first.
+
+        Raises DatabaseError.
+        """
         ...
 
 

@@ -45,6 +45,8 @@ def test_migrating_makes_our_tables_and_no_other(empty_database):
         "reconciliation_chain",
         "reconciliation_chain_head",
         "reconciliation_event",
+        "reconciliation_file_fill",
+        "reconciliation_fill_file",
         "trading_profile",
     }
 

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from unghost import __version__
-from unghost.cli import doctoring, looking, proving, repairing, setting_up, trading
+from unghost.cli import doctoring, importing, looking, proving, repairing, setting_up, trading
 
 COMMANDS: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
     ("demo", "Start", setting_up.demo),
@@ -19,6 +19,7 @@ COMMANDS: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
     ("doctor", "Start", doctoring.doctor),
     ("detect", "Repair", looking.detect),
     ("evidence", "Repair", looking.evidence),
+    ("import-fills", "Repair", importing.import_fills),
     ("cycle", "Repair", repairing.cycle),
     ("go-no-go", "Repair", repairing.go_no_go),
     ("validate", "Repair", looking.validate),

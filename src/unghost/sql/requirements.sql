@@ -59,6 +59,11 @@ FROM (VALUES
     ('reconciliation_chain_head', 'SELECT', NULL),
     ('reconciliation_event', 'SELECT', NULL),
     ('reconciliation_event', 'INSERT', NULL),
+    ('reconciliation_fill_file', 'SELECT', NULL),
+    ('reconciliation_fill_file', 'INSERT', NULL),
+    ('reconciliation_fill_file', 'UPDATE', 'window_to'),
+    ('reconciliation_file_fill', 'SELECT', NULL),
+    ('reconciliation_file_fill', 'INSERT', NULL),
     ('trading_profile', 'SELECT', NULL),
     ('trading_profile', 'INSERT', NULL),
     ('trading_profile', 'UPDATE', 'status')

@@ -32,6 +32,8 @@ SERVICE_RIGHTS: Final[Mapping[str, str]] = {
     "reconciliation_chain": "SELECT",
     "reconciliation_chain_head": "SELECT",
     "reconciliation_event": "SELECT, INSERT",
+    "reconciliation_fill_file": ("SELECT, INSERT, UPDATE (window_from, window_to, one_way, actor)"),
+    "reconciliation_file_fill": "SELECT, INSERT",
     "trading_profile": "SELECT, INSERT, UPDATE (status, actor, reason, since)",
 }
 """Every table of ours with what the service may do to it; a test holds it against the migrations.
