@@ -14,8 +14,8 @@ HOUSE = Path(__file__).resolve().parent.parent
 README = (HOUSE / "README.md").read_text(encoding="utf-8")
 REASONS = (HOUSE / "docs/reasons.md").read_text(encoding="utf-8")
 COMMANDS = (
-    "demo init doctor detect evidence cycle go-no-go validate rollback reinstate audit explain"
-    " pause resume status sql"
+    "demo init doctor detect evidence import-fills cycle go-no-go validate rollback reinstate audit"
+    " explain pause resume status sql"
 )
 
 
