@@ -71,7 +71,6 @@ MORE_CASES: tuple[VenueCase, ...] = (
             "contract",
             "order_id",
             "size",
-            "close_size",
             "price",
         ),
         amount_field="size",

@@ -6,8 +6,9 @@ a row is therefore unknown: the key may see another account.
 
 Fills: `my_trades_timerange`, newest first, by offset. Each page after the first starts at the last
 row known; fills that come in meanwhile push known ones further back, and none is skipped. How much
-of a fill closed a position `close_size` tells, in dual mode as in one-way mode. Times come in
-seconds with a fraction, and are read exactly.
+of a fill closed a position `close_size` tells, in dual mode as in one-way mode; answers of older
+times lack it, and then one-way mode must be proven. Times come in seconds with a fraction, and are
+read exactly.
 """
 
 from __future__ import annotations
@@ -114,7 +115,12 @@ class GateReader:
         require_depth(window, DEPTH)
         (settle,) = await _settles(client, [market])
         walk = Walk(client=client, market=market, endpoint=FILLS)
-        return walk.whole(await _history(walk, settle, window), window)
+        found = await _history(walk, settle, window)
+        if any(fill is not None and fill.closed is None for fill in found):
+            await client.read(
+                ACCOUNT, {"settle": settle}, question="The position mode", parse=_require_one_way
+            )
+        return walk.whole(found, window)
 
     async def client_order_ids(
         self, client: ReadOnlyClient, market: Market, window: Window
@@ -153,6 +159,11 @@ def _is_dual(answer: Answer) -> bool:
     if not isinstance(told, bool):
         raise malformed("the account does not tell whether it is in dual mode")
     return told
+
+
+def _require_one_way(answer: Answer) -> None:
+    if _is_dual(answer):
+        raise malformed("fills of a dual account do not tell what they closed")
 
 
 # Positions
@@ -271,17 +282,22 @@ def _fill_id(row: Row) -> str:
     return text(row.get("trade_id", row.get("id")), "the id of a fill")
 
 
-def _signed_sizes(row: Row) -> tuple[Decimal, Decimal]:
-    """What a fill traded, and what of it closed: both below zero where it sold."""
+def _closed(row: Row) -> Decimal | None:
+    """Contracts of a fill that closed a position, None where that is not told.
+
+    Size and closed size are both below zero where the fill sold.
+    """
+    if "close_size" not in row:
+        return None
     size = exact(row.get("size"), "the size of a fill")
-    closed = exact(row.get("close_size"), "the closed size of a fill")
-    if not size or size * closed < 0:
+    closed = exact(row["close_size"], "the closed size of a fill")
+    if size * closed < 0:
         raise malformed(f"a fill of size {size} is told to close {closed}")
-    return size, closed
+    return min(abs(closed), abs(size))
 
 
 def _fill(client: ReadOnlyClient, row: Row, market: Market) -> Fill:
-    size, closed = _signed_sizes(row)
+    closed = _closed(row)
     words = row.get("text")
     order_text = words if isinstance(words, str) else ""
     trade = client.unified_fill(row, market.unified)
@@ -291,7 +307,7 @@ def _fill(client: ReadOnlyClient, row: Row, market: Market) -> Fill:
         kind=_kind(order_text),
         client_order_id=order_text if order_text.startswith(CUSTOM_TEXT) else None,
     )
-    return replace(fill, closed=min(abs(closed), abs(size)) * market.contract_size)
+    return replace(fill, closed=None if closed is None else closed * market.contract_size)
 
 
 def _kind(order_text: str) -> FillKind:

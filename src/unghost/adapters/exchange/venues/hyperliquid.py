@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from itertools import pairwise
+from itertools import groupby, pairwise
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -270,16 +270,24 @@ def _require_overlap(page: Sequence[Told], known: Mapping[str, Told], start: int
 
 
 def _require_chain(rows: Sequence[Row]) -> None:
-    """Each position before a fill is one after another fill, save the first and the last.
+    """Each fill begins with the position that the one before it left.
 
-    That holds in any order, and breaks where a fill between two others is missing.
+    Where it does not, a fill between them is missing. Within a millisecond the order is not told:
+    there some order of the fills must do.
     """
-    before = Counter(exact(row.get("startPosition"), "the position before a fill") for row in rows)
-    after = Counter(
-        exact(row["startPosition"], "startPosition") + _signed_size(row) for row in rows
-    )
-    if (before - after).total() > 1:
-        raise malformed("the positions that the fills tell do not follow on: a fill is missing")
+    held: Decimal | None = None
+    for _, group in groupby(sorted(rows, key=_time), key=_time):
+        steps = [(_start(row), _signed_size(row)) for row in group]
+        starts = Counter(start for start, _ in steps)
+        entries = starts - Counter(start + size for start, size in steps)
+        first = next(iter(entries), held)
+        if entries.total() > 1 or (held is not None and (first != held or held not in starts)):
+            raise malformed("the positions that the fills tell do not follow on: one is missing")
+        held = None if first is None else first + sum((size for _, size in steps), Decimal(0))
+
+
+def _start(row: Row) -> Decimal:
+    return exact(row.get("startPosition"), "the position before a fill")
 
 
 def _signed_size(row: Row) -> Decimal:
@@ -305,7 +313,7 @@ def _fill(client: ReadOnlyClient, row: Row, market: Market) -> Fill:
 
 def _closed(row: Row) -> Decimal:
     """How much of a fill closed the position that was before it."""
-    held, size = exact(row["startPosition"], "startPosition"), _signed_size(row)
+    held, size = _start(row), _signed_size(row)
     return min(abs(held), abs(size)) if held * size < 0 else Decimal(0)
 
 
