@@ -7,16 +7,23 @@ from pathlib import Path
 
 import pytest
 
+from unghost.adapters.exchange.venues import READERS
 from unghost.model import Decision, Reason
 from unghost.settings import Settings
 
 HOUSE = Path(__file__).resolve().parent.parent
 README = (HOUSE / "README.md").read_text(encoding="utf-8")
 REASONS = (HOUSE / "docs/reasons.md").read_text(encoding="utf-8")
+VENUES = (HOUSE / "docs/add-a-venue.md").read_text(encoding="utf-8")
 COMMANDS = (
     "demo init doctor detect evidence import-fills cycle go-no-go validate rollback reinstate audit"
     " explain pause resume status sql"
 )
+
+
+@pytest.mark.parametrize(("exchange", "market"), READERS)
+def test_every_reader_is_among_the_venues_in_figures(exchange, market):
+    assert f"| `{exchange}` | {market} |" in VENUES
 
 
 @pytest.mark.parametrize("word", (*Reason, *Decision))

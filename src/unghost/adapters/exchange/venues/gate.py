@@ -89,6 +89,8 @@ class GateReader:
             "options": {
                 "defaultType": "swap",
                 "fetchMarkets": {"types": ["swap"]},
+                # What settles in coins is inverse, and does not resolve.
+                "swap": {"fetchMarkets": {"settlementCurrencies": ["usdt"]}},
                 # CCXT would ask, and take a failed answer for a no. Nothing here depends on it.
                 "unifiedAccount": False,
             },
