@@ -66,6 +66,21 @@ def test_doctor_finds_everything_in_order(shop):
     assert "Everything needed is in order." in shop.run("doctor").out
 
 
+def test_doctor_checks_every_profile_against_its_venue(shop):
+    text = (shop.folder / "unghost.toml").read_text(encoding="utf-8")
+    shop.configure(text + text.replace("profiles.main", "profiles.spare").replace("MAIN", "SPARE"))
+    keys = {"SPARE_API_KEY": "somebody-else", "SPARE_SECRET": "secret-of-somebody"}
+    ran = shop.run("doctor", "--json", **keys)
+    assert ran.code == 3
+    by_area = {one["area"]: [] for one in ran.data["checks"]}
+    for one in ran.data["checks"]:
+        by_area[one["area"]].append((one["name"], one["verdict"]))
+    assert ("positions", "ok") in by_area["exchange of main"]
+    assert ("positions", "fail") in by_area["exchange of spare"]
+    assert {"pause of main", "pause of spare"} <= by_area.keys()
+    assert ("key rights", "warn") in by_area["exchange of main"]
+
+
 def test_doctor_goes_on_after_a_failure_and_ends_with_3(shop):
     shop.environment["DATABASE_URL"] = "postgresql://bot:planted-password-1@127.0.0.1:1/none"
     ran = shop.run("doctor", "--json", MAIN_SECRET="wrong-secret")
@@ -109,9 +124,27 @@ def test_evidence_shows_readings_and_claims(shop):
     ran = shop.run("evidence", "BTCUSDT", "--json")
     assert ran.code == 0, ran.err
     assert ran.data["evidence"]["position_before"]["flatness"] == "flat"
+    fills = ran.data["evidence"]["fills"]
+    assert (fills["complete"], fills["pages"], fills["source"]) == (True, 1, "exchange")
     assert len(ran.data["claims"]) == 1
-    assert "Claims" in shop.run("evidence", "BTCUSDT").out
+    assert ran.data["unclaimed"] == []
+    table = shop.run("evidence", "BTCUSDT").out
+    for word in ("position before", "window", "pages", "complete", "Fills", "Claims", "Gates of"):
+        assert word in table
     assert shop.backfills() == []
+
+
+def test_evidence_shows_what_is_left_unclaimed(shop):
+    """The exchange opened more than the ledger knows, so that nothing can be given out."""
+    shop.sql("UPDATE orders SET quantity = 0.2, qty = 0.2")
+    (left,) = shop.run("evidence", "BTCUSDT", "--json").data["unclaimed"]
+    assert (set(left), Decimal(left["quantity"])) == (
+        {"exchange_order_id", "quantity"},
+        Decimal("0.5"),
+    )
+    table = shop.run("evidence", "BTCUSDT").out
+    assert "Left unclaimed" in table
+    assert left["exchange_order_id"] in table
 
 
 def test_evidence_of_a_symbol_without_lifecycles_is_a_usage_error(shop):

@@ -18,7 +18,7 @@ from tests.exchange.conftest import KEY, PASSWORD, SECRET
 from tests.exchange.more_cases import MORE_CASES
 from tests.exchange.venue_case import CASES, Question, VenueCase
 
-from unghost.adapters.exchange import InProcessMarkets
+from unghost.adapters.exchange import InProcessMarkets, Verdict
 from unghost.demo.venue import Fault, FaultKind, Venue, running_venue
 from unghost.demo.world import Fill as TrueFill
 from unghost.demo.world import FillKind as TrueKind
@@ -603,3 +603,18 @@ def test_symbols_without_a_window_are_not_asked_about(stage: Stage):
 def test_native_and_unified_names_mean_the_same_market(stage: Stage):
     found = stage.account.resolve([stage.market.native_id, stage.case.symbol])
     assert set(found.values()) == {stage.market}
+
+
+# --- the examination ----------------------------------------------------------------------------
+
+
+def test_the_examination_tells_all_that_a_person_asks_and_reads_each_kind_once(stage: Stage):
+    found = {finding.name: finding for finding in stage.account.check()}
+    assert set(found) >= {
+        *("clock", "markets", "positions", "fills", "orders"),
+        *("position mode", "account", "key rights"),
+    }
+    assert [one.detail for one in found.values() if one.verdict is Verdict.FAIL] == []
+    assert all(is_clear(one.detail) for one in found.values())
+    assert stage.asked(Question.POSITIONS) >= 1
+    assert stage.asked(Question.FILLS) >= 1

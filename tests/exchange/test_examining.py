@@ -18,6 +18,7 @@ def test_a_connection_that_works_is_fine_throughout(account):
         "markets",
         "positions",
         "fills",
+        "orders",
         "position mode",
         "account",
         "key rights",
@@ -72,7 +73,7 @@ def test_fills_that_cannot_be_read_are_told(account, venue):
         ('{"enableReading":true,"enableFutures":true}', Verdict.WARN, "enableFutures"),
         ('{"enableReading":true,"enableWithdrawals":true}', Verdict.WARN, "enableWithdrawals"),
         ('{"enableReading":true,"enableFutures":false}', Verdict.OK, "may only read"),
-        ("[]", Verdict.OK, "not told"),
+        ("[]", Verdict.WARN, "not told"),
     ),
 )
 def test_a_key_that_may_trade_is_a_warning(account, venue, body, verdict, says):
@@ -92,3 +93,9 @@ def test_a_mode_that_is_no_mode_is_a_warning(account, venue):
     body = '{"dualSidePosition":"maybe"}'
     venue.fault(Fault(kind=FaultKind.STATUS, endpoint="accountConfig", status=200, body=body))
     assert found(account)["position mode"].verdict is Verdict.WARN
+
+
+def test_orders_that_cannot_be_read_are_told(account, venue):
+    venue.fault(Fault(kind=FaultKind.HTML, endpoint="allOrders"))
+    finding = found(account)["orders"]
+    assert (finding.verdict, "Orders of" in finding.detail) == (Verdict.FAIL, True)

@@ -267,7 +267,10 @@ def test_the_client_ids_of_the_orders_are_told(account, kraken, window):
 def test_the_key_is_examined(account, kraken):
     found = {each.name: each for each in account.check()}
     assert {name: each.verdict for name, each in found.items()} == dict.fromkeys(
-        ("exchange answers", "clock", "markets", "positions", "fills", "account", "key rights"),
+        (
+            *("exchange answers", "clock", "markets", "positions", "fills", "orders"),
+            *("account", "key rights"),
+        ),
         Verdict.OK,
     )
     assert "AA88" in found["account"].detail

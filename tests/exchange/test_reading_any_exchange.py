@@ -300,6 +300,9 @@ def test_the_examination_says_that_less_is_believed(account):
     assert findings["reader"].verdict is Verdict.WARN
     assert findings["clock"].verdict is Verdict.FAIL
     assert findings["fills"].verdict is Verdict.OK
+    lacking = {name for name, each in findings.items() if each.verdict is Verdict.WARN}
+    assert lacking >= {"positions", "orders", "account", "key rights"}
+    assert "by hand" in findings["key rights"].remedy
 
 
 # Spot and margin

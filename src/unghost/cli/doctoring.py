@@ -64,13 +64,23 @@ def _table(checks: Sequence[Check]) -> Table:
 def _all_checks(
     out: Output, settings: Settings, profiles: Profiles, name: str | None
 ) -> Iterator[Check]:
+    yield from _settings_checks(settings, profiles)
+    names = _meant(profiles, name)
+    yield from _database_checks(out, settings, profiles, names)
+    several = len(names) > 1
+    for each in names:
+        if each in profiles.by_name:
+            area = f"exchange of {each}" if several else "exchange"
+            yield from _exchange_checks(settings, profiles.by_name[each], area)
+
+
+def _meant(profiles: Profiles, name: str | None) -> tuple[str, ...]:
+    """The profile that is named, else all of them. Raises UsageError for one that is not there."""
     from unghost.assembly import choose_profile
 
-    yield from _settings_checks(settings, profiles)
-    chosen = choose_profile(profiles, name) if name or profiles.exists else None
-    yield from _database_checks(out, settings, profiles.by_name.get(chosen or ""), chosen)
-    if chosen is not None and chosen in profiles.by_name:
-        yield from _exchange_checks(settings, profiles.by_name[chosen])
+    if name is not None:
+        return (choose_profile(profiles, name),)
+    return profiles.names() if profiles.exists else ()
 
 
 def _settings_checks(settings: Settings, profiles: Profiles) -> Iterator[Check]:
@@ -98,7 +108,7 @@ def _settings_checks(settings: Settings, profiles: Profiles) -> Iterator[Check]:
 
 
 def _database_checks(
-    out: Output, settings: Settings, profile: Profile | None, name: str | None
+    out: Output, settings: Settings, profiles: Profiles, names: Sequence[str]
 ) -> Iterator[Check]:
     from unghost.adapters.postgres.requirements import check_database
     from unghost.assembly import open_database
@@ -113,24 +123,26 @@ def _database_checks(
                     detail=found.detail,
                     remedy=found.remedy,
                 )
-            if name is not None:
-                yield _pause_check(settings, profile, name, database)
+            for name in names:
+                area = f"pause of {name}" if len(names) > 1 else "pause"
+                profile = profiles.by_name.get(name)
+                yield _pause_check(settings, profile, name, database, area)
     except UnghostError as error:
         yield Check(area="database", name="connection", verdict=FAIL, detail=str(error))
 
 
 def _pause_check(
-    settings: Settings, profile: Profile | None, name: str, database: Database
+    settings: Settings, profile: Profile | None, name: str, database: Database, area: str
 ) -> Check:
     from unghost.assembly import pause_gate
 
     try:
         reading = pause_gate(settings, profile, database).read(name)
     except UnghostError as error:
-        return Check(area="pause", name="pause source", verdict=FAIL, detail=str(error))
+        return Check(area=area, name="pause source", verdict=FAIL, detail=str(error))
     known = reading.state is not PauseState.UNKNOWN
     return Check(
-        area="pause",
+        area=area,
         name="pause source",
         verdict=OK if known else FAIL,
         detail=f"{reading.source} says {reading.state}. {reading.detail}".strip(),
@@ -141,18 +153,18 @@ def _pause_check(
 # --- exchange ----------------------------------------------------------------------------------
 
 
-def _exchange_checks(settings: Settings, profile: Profile) -> Iterator[Check]:
+def _exchange_checks(settings: Settings, profile: Profile, area: str) -> Iterator[Check]:
     from unghost.assembly import open_exchange
 
     try:
         with closing(open_exchange(settings, profile)) as account:
             for found in account.check():
                 yield Check(
-                    area="exchange",
+                    area=area,
                     name=found.name,
                     verdict=found.verdict,
                     detail=found.detail,
                     remedy=found.remedy,
                 )
     except UnghostError as error:
-        yield Check(area="exchange", name="connection", verdict=FAIL, detail=str(error))
+        yield Check(area=area, name="connection", verdict=FAIL, detail=str(error))

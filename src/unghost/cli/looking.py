@@ -52,7 +52,7 @@ def evidence(
         raise UsageError(
             f"The ledger has no open lifecycle on {symbol!r}: `unghost detect` lists the symbols."
         )
-    out.result(report, *evidence_view.shown(report))
+    out.result(evidence_view.document(report), *evidence_view.shown(report))
     return 0
 
 

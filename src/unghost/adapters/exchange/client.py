@@ -272,6 +272,11 @@ class ReadOnlyClient:
         spec = self._spec
         return " ".join((spec.exchange, spec.market_type, spec.base_url or ""))
 
+    @property
+    def tells_time(self) -> bool:
+        """Whether the exchange has a clock that can be asked, as far as CCXT knows."""
+        return bool(self.__exchange.has.get("fetchTime"))
+
     async def server_time_ms(self) -> int:
         """The exchange's clock, in milliseconds since 1970."""
         return await self._ask("The clock", self.__exchange.fetch_time, _whole_number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,7 +11,7 @@ from unghost.adapters.exchange.failures import ReadFailed
 from unghost.adapters.exchange.findings import Finding, Verdict
 from unghost.adapters.exchange.strict import to_ms
 from unghost.adapters.exchange.venues.reader import VenueReader
-from unghost.model import Market, Window
+from unghost.model import Flatness, Market, Window
 from unghost.ports import Clock
 
 SKEW_WARN_MS: Final = 1000
@@ -32,16 +32,28 @@ async def examine(
     if not markets:
         return (*clock_finding, listed)
     sample = markets[0]
+    told = await reader.check(client)
     return (
         *clock_finding,
         listed,
         await _positions(client, reader, sample),
         await _fills(client, reader, sample, clock()),
-        *await reader.check(client),
+        await _orders(client, reader, sample, clock()),
+        *told,
+        *_untold(client, told, sample),
     )
 
 
 async def _clock(client: ReadOnlyClient, clock: Clock) -> tuple[Finding, ...]:
+    if not client.tells_time:
+        return (
+            Finding(
+                name="clock",
+                verdict=Verdict.WARN,
+                detail=f"{client.exchange_id} tells no time to compare this machine's with",
+                remedy="keep this machine's clock synchronised (NTP)",
+            ),
+        )
     before = clock()
     try:
         theirs = await client.server_time_ms()
@@ -104,7 +116,14 @@ async def _positions(client: ReadOnlyClient, reader: VenueReader, market: Market
             remedy="check the key, its secret, its rights and the addresses it may be used from",
         )
     detail = f"{market.unified} is {reading.flatness}: {reading.detail}"
-    return Finding(name="positions", verdict=Verdict.OK, detail=detail)
+    # On spot an asset that was never held may be left out of the balance: that is no fault.
+    proves = reading.flatness is not Flatness.UNKNOWN or market.spot
+    return Finding(
+        name="positions",
+        verdict=Verdict.OK if proves else Verdict.WARN,
+        detail=detail,
+        remedy="" if proves else "nothing is written while a market is not proven flat",
+    )
 
 
 async def _fills(
@@ -118,3 +137,53 @@ async def _fills(
         return Finding(name="fills", verdict=Verdict.FAIL, detail=why)
     verdict = Verdict.OK if reading.complete else Verdict.WARN
     return Finding(name="fills", verdict=verdict, detail=f"{market.unified}: {reading.detail}")
+
+
+async def _orders(
+    client: ReadOnlyClient, reader: VenueReader, market: Market, now: datetime
+) -> Finding:
+    """Whether ledger rows that hold the bot's own order ids can be linked."""
+    window = Window(start_at=now - SAMPLE, end_at=now)
+    try:
+        told = await reader.client_order_ids(client, market, window)
+    except ReadFailed as failure:
+        why = failure.about(f"Orders of {market.unified}").sentence
+        return Finding(name="orders", verdict=Verdict.FAIL, detail=why)
+    if told is None:
+        return Finding(
+            name="orders",
+            verdict=Verdict.WARN,
+            detail="no call tells the bot's own order ids in full",
+            remedy="let the ledger hold the exchange's order id in each row",
+        )
+    detail = f"{market.unified}: the bot's own order ids can be read ({len(told)} in the last hour)"
+    return Finding(name="orders", verdict=Verdict.OK, detail=detail)
+
+
+def _untold(client: ReadOnlyClient, told: Sequence[Finding], market: Market) -> tuple[Finding, ...]:
+    """What a person wants to know and this exchange is not asked for: told as such, not left out.
+
+    A position mode that is told for no account as a whole is told by each row, or is refused.
+    """
+    known = {finding.name for finding in told}
+    missing = [name for name in BY_HAND if name not in known]
+    found = [
+        Finding(
+            name=name,
+            verdict=Verdict.WARN,
+            detail=f"{client.exchange_id} is not asked for it",
+            remedy=BY_HAND[name],
+        )
+        for name in missing
+    ]
+    if not market.spot and "position mode" not in known:
+        detail = "not told for the account as a whole; read from each position and fill"
+        found.append(Finding(name="position mode", verdict=Verdict.OK, detail=detail))
+    return tuple(found)
+
+
+BY_HAND: Final = {
+    "account": "make sure by hand that the key is of the profile's account: a wrong one answers"
+    " well-formed and empty",
+    "key rights": "make sure by hand that the key may only read",
+}

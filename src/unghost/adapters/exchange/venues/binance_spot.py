@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from unghost.adapters.exchange.client import Answer, ReadOnlyClient
 from unghost.adapters.exchange.failures import malformed
-from unghost.adapters.exchange.findings import Finding, Verdict
+from unghost.adapters.exchange.findings import Finding
 from unghost.adapters.exchange.markets import Listing
 from unghost.adapters.exchange.strict import FillSet, exact, fill_of, rows_of, text
 from unghost.adapters.exchange.venues.binanceusdm import Route, Walk, order_ids
@@ -123,7 +123,7 @@ class BinanceSpotReader:
         """The account that the key sees, and what the key may do."""
         return (
             await finding_from(client, ACCOUNT, "account", _account),
-            await finding_from(client, KEY_RIGHTS, "key rights", _rights, untold=Verdict.OK),
+            await finding_from(client, KEY_RIGHTS, "key rights", _rights),
         )
 
 

@@ -147,9 +147,7 @@ class BinanceUsdmReader:
         return (
             await finding_from(client, ACCOUNT, "position mode", _mode_finding),
             await finding_from(client, BALANCE, "account", _account_finding),
-            await finding_from(
-                client, KEY_RIGHTS, "key rights", _rights_finding, untold=Verdict.OK
-            ),
+            await finding_from(client, KEY_RIGHTS, "key rights", _rights_finding),
         )
 
 
