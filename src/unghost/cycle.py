@@ -401,12 +401,12 @@ def _planned_rows(desk: Desk, plan: str) -> tuple[AuditRow, ...]:
 def _plan_batch(desk: Desk, plan: str) -> Batch:
     batch = desk.ledger.batch(plan)
     if batch is None:
-        message = f"no batch {plan!r}: `unghost audit` lists the batches of a profile"
+        message = f"There is no batch {plan!r}: `unghost status` lists the latest."
         raise BatchNotFoundError(message)
     if batch.profile_id != desk.profile.profile_id:
         message = (
-            f"batch {plan} belongs to profile {batch.profile_id},"
-            f" not to {desk.profile.profile_id}: choose it with --profile"
+            f"Batch {plan} belongs to profile {batch.profile_id},"
+            f" not to {desk.profile.profile_id}: choose it with --profile."
         )
         raise BatchNotFoundError(message)
     return batch
@@ -415,14 +415,14 @@ def _plan_batch(desk: Desk, plan: str) -> Batch:
 def plan_problem(batch: Batch, now: datetime, ttl_minutes: int) -> str | None:
     """Why a batch cannot serve as a plan: not a finished dry run, or too old. None if it can."""
     if batch.mode is not Mode.DRY_RUN:
-        return f"batch {batch.batch_id} is an apply, not a dry run: only a dry run is a plan"
+        return f"Batch {batch.batch_id} is an apply, not a dry run: only a dry run is a plan"
     if batch.status is not BatchStatus.FINISHED or batch.finished_at is None:
-        return f"batch {batch.batch_id} is {batch.status}, not finished: make another dry run"
+        return f"Batch {batch.batch_id} is {batch.status}, not finished: make another dry run"
     age = now - batch.finished_at
     if age > timedelta(minutes=ttl_minutes):
         minutes = int(age.total_seconds() // 60)
         return (
-            f"plan {batch.batch_id} is {minutes} minutes old and expired after {ttl_minutes}:"
+            f"Plan {batch.batch_id} is {minutes} minutes old and expired after {ttl_minutes}:"
             " make another dry run"
         )
     return None

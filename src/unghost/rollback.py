@@ -141,7 +141,7 @@ def reinstate(
 def _require_seen(changes: Sequence[StatusChange], flat: set[str]) -> None:
     strange = sorted({one.key.symbol for one in changes} - flat)
     if strange:
-        raise RefusedError(f"rows of {', '.join(strange)} were rolled back just now: try again")
+        raise RefusedError(f"Rows of {', '.join(strange)} were rolled back just now: try again.")
 
 
 def _require_own_pause(desk: UndoDesk, transaction: WriteTransaction) -> None:
@@ -153,8 +153,8 @@ def _require_pause(desk: UndoDesk, reading: PauseReading) -> None:
     doubt = pause_doubt(reading, desk.rules)
     if doubt is not None:
         message = (
-            f"profile {desk.profile.profile_id} is {reading.state} according to {reading.source}"
-            f" ({doubt}): pause it first"
+            f"Profile {desk.profile.profile_id} is {reading.state} according to {reading.source}"
+            f" ({doubt}): pause it first."
         )
         raise RefusedError(message)
 
@@ -177,12 +177,12 @@ def _require_batch(desk: UndoDesk, batch_id: str) -> None:
     """Another profile's batch is refused: its pause and its account are not those of this desk."""
     batch = desk.ledger.batch(batch_id)
     if batch is None:
-        message = f"no batch {batch_id!r}: `unghost audit` lists the batches of a profile"
+        message = f"There is no batch {batch_id!r}: `unghost status` lists the latest."
         raise BatchNotFoundError(message)
     if batch.profile_id != desk.profile.profile_id:
         message = (
-            f"batch {batch_id} belongs to profile {batch.profile_id},"
-            f" not to {desk.profile.profile_id}: choose it with --profile"
+            f"Batch {batch_id} belongs to profile {batch.profile_id},"
+            f" not to {desk.profile.profile_id}: choose it with --profile."
         )
         raise BatchNotFoundError(message)
 
@@ -192,10 +192,10 @@ def _require_rows(
 ) -> None:
     rows = ledger.audit_rows(batch_id=batch_id)
     if trade_id is not None and all(row.trade_id != trade_id for row in rows):
-        message = f"batch {batch_id} has no lifecycle {trade_id!r}"
+        message = f"Batch {batch_id} has no lifecycle {trade_id!r}: see `unghost audit --batch`."
         raise UsageError(message)
     if order_id is not None and all(row.backfill_order_id != order_id for row in rows):
-        message = f"batch {batch_id} has no row {order_id!r}"
+        message = f"Batch {batch_id} has no row {order_id!r}: see `unghost audit --batch`."
         raise UsageError(message)
 
 
@@ -283,6 +283,6 @@ def _holds(row: LedgerRow, proof: _Proof, unified: Mapping[str, str]) -> bool:
 def _used_twice(proof: _Proof, used: Decimal, holders: Iterable[LedgerRow]) -> str:
     named = ", ".join(sorted(row.order_id for row in holders))
     return (
-        f"exchange order {proof.exchange_order_id} closed {plain(proof.filled)}, and the ledger"
+        f"Exchange order {proof.exchange_order_id} closed {plain(proof.filled)}, and the ledger"
         f" would hold {plain(used)} of it ({named}): roll back or correct the other rows first"
     )

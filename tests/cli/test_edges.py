@@ -122,10 +122,12 @@ def test_no_command_prints_the_help(place):
 # --- profiles ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NEEDS_PROFILE)
+@pytest.mark.parametrize("name", (*NEEDS_DATABASE, "sql without a name"))
 def test_a_wrong_profile_is_answered_with_the_known_ones(place, name):
+    """Also by commands that are for all profiles: who names one means one."""
     place.configure(profile_text("http://127.0.0.1:1"))
-    ran = place.run(*spelled(name), "--profile", "mian", "--json")
+    words = ["sql"] if " " in name else spelled(name)
+    ran = place.run(*words, "--profile", "mian", "--json")
     assert_told(ran, 2)
     assert "'mian'" in ran.err
     assert "main" in ran.err

@@ -168,7 +168,7 @@ def test_a_reinstate_without_anything_to_do_asks_nobody(bench, applied):
 def test_a_reinstate_asks_for_the_pause(bench, applied):
     undo(bench, applied)
     bench.resume()
-    with pytest.raises(RefusedError, match="profile main is RUNNING"):
+    with pytest.raises(RefusedError, match="Profile main is RUNNING"):
         redo(bench, applied)
     assert standing(bench) == []
 
@@ -233,7 +233,7 @@ def test_a_reinstate_does_not_use_a_fill_that_the_bot_has_booked_elsewhere_since
     first = batch_id(bench.apply())
     undo(bench, first)
     bench.book("t-9", "EXIT", "0.3", exchange_order_id=close, at=hours_ago(3))
-    with pytest.raises(RefusedError, match=rf"exchange order {close} closed 0\.5"):
+    with pytest.raises(RefusedError, match=rf"Exchange order {close} closed 0\.5"):
         redo(bench, first)
     assert standing(bench) == []
 

@@ -92,7 +92,9 @@ def audit(
     out = Output(as_json=as_json)
     with opened_desk(out, profile) as at:
         if batch is not None and at.desk.ledger.batch(batch) is None:
-            raise BatchNotFoundError(f"There is no batch {batch!r}: `unghost status` lists some.")
+            raise BatchNotFoundError(
+                f"There is no batch {batch!r}: `unghost status` lists the latest."
+            )
         rows = at.desk.ledger.audit_rows(
             profile_id=at.profile_id,
             batch_id=batch,
@@ -145,6 +147,8 @@ def sql(
 
     out = Output(as_json=as_json)
     if name is None:
+        if profile is not None:
+            prepared(out, profile=profile)
         out.result({"names": statement_names()})
         if not as_json:
             out.say("\n".join(statement_names()))

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from unghost.settings import Profiles, Settings
 
 
-def prepared(out: Output) -> tuple[Settings, Profiles]:
-    """Read settings and profiles, set the logs up, and warn of variables that nobody reads."""
-    from unghost.assembly import learn_secrets
+def prepared(out: Output, *, profile: str | None = None) -> tuple[Settings, Profiles]:
+    """Read settings and profiles, set the logs up, and warn of variables that nobody reads.
+
+    A `profile` that is named must be there, also where a command is for all of them.
+    """
+    from unghost.assembly import choose_profile, learn_secrets
     from unghost.logs import configure_logs
     from unghost.settings import load_profiles, load_settings, unknown_variables
 
@@ -24,6 +27,8 @@ def prepared(out: Output) -> tuple[Settings, Profiles]:
     configure_logs(settings)
     profiles = load_profiles(settings)
     learn_secrets(settings, profiles)
+    if profile is not None:
+        choose_profile(profiles, profile)
     named = [name for one in profiles.by_name.values() for name in one.secret_variables()]
     for name, near in unknown_variables(os.environ, also_known=named):
         hint = f"; did you mean {near}?" if near else "."

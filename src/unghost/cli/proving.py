@@ -48,14 +48,14 @@ def grants(
         str, typer.Option(help="The role that unghost works as.")
     ] = "unghost_service",
     reader: Annotated[str, typer.Option(help="The role that only looks.")] = "unghost_reader",
-    profile: ProfileOption = None,  # noqa: ARG001 - every command takes --profile, and roles are for all
+    profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Print the SQL for three roles with no more rights than they need. Changes nothing."""
     from unghost.assembly import grants_script
 
     out = Output(as_json=as_json)
-    settings, _ = prepared(out)
+    settings, _ = prepared(out, profile=profile)
     names = {"owner": owner, "service": service, "reader": reader}
     script = grants_script(settings, **names, tell=out.tell)
     out.result({"roles": names, "sql": script})

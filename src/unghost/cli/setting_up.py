@@ -13,12 +13,12 @@ from unghost.cli.options import JsonOption, ProfileOption
 from unghost.cli.output import Output
 
 
-def init(*, profile: ProfileOption = None, as_json: JsonOption = False) -> int:  # noqa: ARG001 - every command takes --profile, and the tables are for all of them
+def init(*, profile: ProfileOption = None, as_json: JsonOption = False) -> int:
     """Create or migrate the tables of unghost. Touches nothing of the bot's."""
     from unghost.assembly import initialise
 
     out = Output(as_json=as_json)
-    settings, _ = prepared(out)
+    settings, _ = prepared(out, profile=profile)
     done = initialise(settings, tell=out.tell)
     out.result(done)
     if done.applied:

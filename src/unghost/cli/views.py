@@ -125,10 +125,13 @@ def _answer(verdict: GoNoGo) -> Text:
 # --- undo --------------------------------------------------------------------------------------
 
 
+UNDO_WORDS = {"rollback": "roll back", "reinstate": "reinstate"}
+
+
 def undo_shown(command: str, preview: UndoPreview) -> Iterator[RenderableType]:
     """What an undo would change, what it would take along, and what it would reopen."""
     if not preview.changes:
-        yield Text(f"Nothing to {command}: no row of this batch would change.")
+        yield Text(f"Nothing to {UNDO_WORDS[command]}: no row of this batch would change.")
     else:
         changed = counted(len(preview.changes), "row")
         yield tables.changes_table(f"{command} changes {changed}", preview.changes)
@@ -168,7 +171,8 @@ def pause_words(pause: PauseReading) -> Text:
         facts.append(f"since {tables.moment(pause.since)}")
     if pause.actor:
         facts.append(f"by {pause.actor}")
-    facts += [text for text in (pause.note, pause.detail) if text]
+    detail = pause.detail if pause.since is None else ""  # it only says the same again
+    facts += [text for text in (pause.note, detail) if text]
     return Text.assemble(word, "  ", (", ".join(facts), "dim"))
 
 
