@@ -36,7 +36,7 @@ from unghost.model import Mode, ProfileRef, Rules
 
 PROFILE = "main"
 ACCOUNT = "desk"
-SYMBOL, NATIVE = "BTC/USDT:USDT", "BTCUSDT"
+SYMBOL = "BTC/USDT:USDT"
 ETH, ETH_NATIVE = "ETH/USDT:USDT", "ETHUSDT"
 
 QUICK = RetryPolicy(
@@ -74,6 +74,7 @@ class Bench:
     venue: Venue
     desk: Desk
     accounts: list[ExchangeAccount] = field(default_factory=list)
+    exchange: str = "binanceusdm"
     numbers: int = 0
 
     @property
@@ -88,6 +89,10 @@ class Bench:
     @property
     def world(self) -> World:
         return self.venue.world
+
+    def native(self, symbol: str = SYMBOL) -> str:
+        """What the exchange calls a market."""
+        return self.world.market(symbol).listing(self.exchange).native_id
 
     def number(self) -> int:
         self.numbers += 1
@@ -124,7 +129,7 @@ class Bench:
         row = {
             "order_id": f"bot-{self.number()}",
             "profile_id": PROFILE,
-            "symbol": NATIVE,
+            "symbol": self.native(),
             "trade_id": trade_id,
             "action": action,
             "side": "buy" if action == "ENTRY" else "sell",
@@ -148,7 +153,7 @@ class Bench:
     def opened(self, trade_id: str, quantity: str = "0.5", **more: Any) -> str:
         """A position that the bot opened and booked; returns the order id of its ENTRY."""
         at, symbol = more.pop("at", hours_ago(5)), more.pop("symbol", SYMBOL)
-        market = self.world.market(symbol).listing("binanceusdm").native_id
+        market = self.native(symbol)
         side = more.pop("side", "buy")
         on_exchange = {
             name: more.pop(name) for name in ("account", "price", "position_side") if name in more
@@ -198,7 +203,7 @@ class Bench:
     ) -> Desk:
         """A desk of its own, as another process has it."""
         if account is None:
-            account = open_account(self.venue)
+            account = open_account(self.venue, exchange=self.exchange)
             self.accounts.append(account)
         return desk_at(
             database or self.database,
@@ -278,16 +283,18 @@ def sentence(report: CycleReport, trade_id: str | None = None) -> str:
 def open_account(
     venue: Venue,
     *,
+    exchange: str = "binanceusdm",
     cache: MarketsCache | None = MARKETS,
     key: str = PROFILE,
     timeout_seconds: float = 5,
     policy: RetryPolicy = QUICK,
 ) -> ExchangeAccount:
     spec = ConnectionSpec(
-        exchange="binanceusdm",
+        exchange=exchange,
         market_type="swap",
         api_key=f"{key}-key",
         secret=f"{key}-secret",
+        password=f"{key}-password",
         base_url=venue.base_url,
         account=ACCOUNT,
         timeout_seconds=timeout_seconds,
@@ -327,18 +334,25 @@ def grant(database_url: str, roles: Roles) -> None:
         connection.execute(script)
 
 
-def open_bench(database_url: str, roles: Roles, database: Database, venue: Venue) -> Bench:
+def open_bench(
+    database_url: str,
+    roles: Roles,
+    database: Database,
+    venue: Venue,
+    *,
+    exchange: str = "binanceusdm",
+) -> Bench:
     """A bench on an empty exchange with one account in one-way mode."""
     clear(venue)
-    account = open_account(venue)
-    desk = desk_at(database, account)
+    account = open_account(venue, exchange=exchange)
     return Bench(
         database_url=database_url,
         roles=roles,
         database=database,
         venue=venue,
-        desk=desk,
+        desk=desk_at(database, account),
         accounts=[account],
+        exchange=exchange,
     )
 
 

@@ -77,12 +77,20 @@ def shared_service_url(shared_url: str, roles: Roles) -> str:
 
 
 @pytest.fixture
-def bench(shared_url: str, shared_service_url: str, roles: Roles, street: Venue) -> Iterator[Bench]:
+def exchange() -> str:
+    """Whose protocol is spoken; a test may name another."""
+    return "binanceusdm"
+
+
+@pytest.fixture
+def bench(
+    shared_url: str, shared_service_url: str, roles: Roles, street: Venue, exchange: str
+) -> Iterator[Bench]:
     with psycopg.connect(shared_url) as connection:
         for statement in WIPE:
             connection.execute(statement)
     database = Database(shared_service_url)
-    opened = open_bench(shared_url, roles, database, street)
+    opened = open_bench(shared_url, roles, database, street, exchange=exchange)
     yield opened
     opened.close()
     database.close()

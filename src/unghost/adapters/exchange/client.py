@@ -50,7 +50,12 @@ T = TypeVar("T")
 
 GIVE_UP_STATUSES: Final = frozenset({401, 403, 404, 405, 410, 451})
 """CCXT calls most of these ExchangeNotAvailable, but they do not pass by waiting."""
-BANNED_STATUS: Final = 418
+TELLING_STATUSES: Final[Mapping[int | None, FailureKind]] = {
+    418: FailureKind.BANNED,
+    429: FailureKind.RATE_LIMITED,
+}
+"""What these mean does not depend on the body, which CCXT asks first."""
+BROKEN_STATUS: Final = 500
 BAD_STATUS: Final = 400
 RESET_HEADER: Final = "x-bapi-limit-reset-timestamp"
 
@@ -399,8 +404,8 @@ class ReadOnlyClient:
 
 
 def _kind_of(error: Exception, status: int | None) -> FailureKind:
-    if status == BANNED_STATUS:
-        return FailureKind.BANNED
+    if status in TELLING_STATUSES:
+        return TELLING_STATUSES[status]
     kind = next((kind for name, kind in KINDS if isinstance(error, _error_class(name))), None)
     if kind is FailureKind.UNAVAILABLE and status in GIVE_UP_STATUSES:
         return FailureKind.REFUSED
@@ -408,11 +413,13 @@ def _kind_of(error: Exception, status: int | None) -> FailureKind:
         return kind
     if isinstance(error, UNREADABLE):
         return FailureKind.BAD_RESPONSE
-    return _kind_of_stranger(error)
+    return _kind_of_stranger(error, status)
 
 
-def _kind_of_stranger(error: Exception) -> FailureKind:
-    """A bare ExchangeError is the exchange's refusal, save where the connection caused it."""
+def _kind_of_stranger(error: Exception, status: int | None) -> FailureKind:
+    """A bare ExchangeError is the exchange's refusal, save where it or the connection broke."""
+    if status is not None and status >= BROKEN_STATUS:
+        return FailureKind.UNAVAILABLE
     cause = error.__cause__
     broken = cause is not None and type(cause).__module__.partition(".")[0] == "aiohttp"
     return FailureKind.CONNECTION if broken else FailureKind.REFUSED
