@@ -37,6 +37,7 @@ from unghost.model import Mode, ProfileRef, Rules
 PROFILE = "main"
 ACCOUNT = "desk"
 SYMBOL = "BTC/USDT:USDT"
+NATIVE = {"binanceusdm": "BTCUSDT", "bybit": "BTCUSDT", "okx": "BTC-USDT-SWAP"}
 ETH, ETH_NATIVE = "ETH/USDT:USDT", "ETHUSDT"
 
 QUICK = RetryPolicy(
@@ -129,7 +130,7 @@ class Bench:
         row = {
             "order_id": f"bot-{self.number()}",
             "profile_id": PROFILE,
-            "symbol": self.native(),
+            "symbol": NATIVE[self.exchange],
             "trade_id": trade_id,
             "action": action,
             "side": "buy" if action == "ENTRY" else "sell",
