@@ -76,16 +76,15 @@ def open_database(settings: Settings, *, tell: Tell = _say_nothing) -> Iterator[
     """
     from unghost.adapters.postgres.connection import Database
 
-    with ExitStack() as stack:
-        if settings.database_url is not None:
-            conninfo = settings.database_url.get_secret_value()
-        else:
-            conninfo = stack.enter_context(_embedded(settings, tell))
-        yield stack.enter_context(closing(Database(conninfo)))
+    with _conninfo(settings, tell) as conninfo, closing(Database(conninfo)) as database:
+        yield database
 
 
 @contextmanager
-def _embedded(settings: Settings, tell: Tell) -> Iterator[str]:
+def _conninfo(settings: Settings, tell: Tell) -> Iterator[str]:
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+        return
     from unghost.adapters.postgres.embedded import embedded_database
 
     with embedded_database(settings.home, tell=tell) as conninfo:
@@ -205,6 +204,60 @@ def pause_gate(settings: Settings, profile: Profile | None, database: Database) 
     from unghost.adapters.postgres.profiles import TradingProfiles
 
     return TradingProfiles(database)
+
+
+# --- house -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class House:
+    """What a process that stays keeps open: the database, and the settings it started with."""
+
+    settings: Settings
+    profiles: Profiles
+    database: Database
+    conninfo: str
+
+    @contextmanager
+    def desk(
+        self, name: str, *, needs_exchange: bool, dry_run: bool | None = None
+    ) -> Iterator[Desk]:
+        """A desk for a while, with its own connection to the exchange where one is needed.
+
+        `dry_run` stands in for the flag. Raises UsageError for a profile that is not there.
+        """
+        settings = self.settings
+        if dry_run is not None:
+            settings = settings.model_copy(update={"dry_run": dry_run})
+        chosen = choose_profile(self.profiles, name)
+        with ExitStack() as stack:
+            exchange: Exchange = NoExchange()
+            if needs_exchange:
+                account = open_exchange(settings, _configured(self.profiles, chosen))
+                exchange = stack.enter_context(closing(account))
+            yield _desk(settings, self.profiles, chosen, database=self.database, exchange=exchange)
+
+    def names(self) -> tuple[str, ...]:
+        """The configured profiles, in order."""
+        return self.profiles.names()
+
+
+@contextmanager
+def open_house(settings: Settings, *, tell: Tell = _say_nothing) -> Iterator[House]:
+    """Open the database once, for a process that stays. Raises like `open_desk`.
+
+    Raises ConfigurationError where no profile is configured: there would be nothing to serve.
+    """
+    profiles = load_profiles(settings)
+    if not profiles.names():
+        raise ConfigurationError(f"There is no profile: {_how_to_configure(profiles)}")
+    with ExitStack() as stack:
+        conninfo = stack.enter_context(_conninfo(settings, tell))
+        from unghost.adapters.postgres.connection import Database
+
+        database = stack.enter_context(closing(Database(conninfo)))
+        require_migrated(database)
+        yield House(settings=settings, profiles=profiles, database=database, conninfo=conninfo)
 
 
 # --- desk --------------------------------------------------------------------------------------
@@ -357,8 +410,11 @@ class Initialised:
 def initialise(settings: Settings, *, tell: Tell) -> Initialised:
     """Create or migrate our tables; an embedded database without orders gets a sample of them."""
     from unghost.adapters.postgres.migrations import create_sample_orders, migrate
+    from unghost.adapters.postgres.queue import install_queue
 
     with open_database(settings, tell=tell) as database:
         applied = migrate(database)
+        if install_queue(database):
+            applied = (*applied, "queue")
         created = settings.database_url is None and create_sample_orders(database)
     return Initialised(applied=applied, sample_created=created)

@@ -9,7 +9,8 @@ Each stage reads what the one before it handed over, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -161,10 +162,16 @@ def detect_ghosts(desk: Desk) -> tuple[Lifecycle, ...]:
 
 
 def run_cycle(
-    desk: Desk, *, actor: str, plan: str | None = None, progress: Progress | None = None
+    desk: Desk,
+    *,
+    actor: str,
+    plan: str | None = None,
+    progress: Progress | None = None,
+    started: Callable[[str], None] | None = None,
 ) -> CycleReport:
     """Run one reconciliation cycle under the flags; with `plan`, write only what that batch held.
 
+    `started` hears the batch's id as soon as the batch is in the database.
     Raises PlanError for a plan that cannot be used, DatabaseError when the record cannot be kept.
     """
     planned = _load_plan(desk, plan) if plan is not None else None
@@ -173,7 +180,70 @@ def run_cycle(
     with _alone(desk):
         if desk.rules.mode is Mode.APPLY:
             desk.ledger.close_interrupted(desk.profile.account_profiles)
-        return _run_batch(desk, actor=actor, plan=plan, planned=planned, progress=progress)
+        return _run_batch(
+            desk,
+            lambda: draft_rulings(desk, planned=planned, progress=progress),
+            actor=actor,
+            plan=plan,
+            progress=progress,
+            started=started,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """What a cycle of the loop found. `digest` is equal while nothing that matters has moved."""
+
+    report: CycleReport
+    digest: str
+
+
+def watch(desk: Desk, *, actor: str, known: str) -> Watched:
+    """Run one cycle of the loop: as `run_cycle`, but what was found before is not recorded again.
+
+    Without this, a refusal that stands for a week would be written down once a minute. Where there
+    is something to write to `orders`, the cycle runs always. `known` is the last digest.
+    """
+    if not desk.enabled:
+        report = _only_detect(desk, None)
+        return Watched(report=report, digest=_digest(desk, report.lifecycles, ()))
+    with _alone(desk):
+        if desk.rules.mode is Mode.APPLY:
+            desk.ledger.close_interrupted(desk.profile.account_profiles)
+        draft = draft_rulings(desk)
+        found = tuple(ruling.lifecycle for ruling in draft.rulings)
+        digest = _digest(desk, found, draft.rulings)
+        if digest == known and not _would_write(desk, draft):
+            return Watched(report=_as_before(desk, draft, found), digest=digest)
+        report = _run_batch(desk, lambda: draft, actor=actor)
+    return Watched(report=report, digest=digest)
+
+
+def _would_write(desk: Desk, draft: Draft) -> bool:
+    return desk.rules.mode is Mode.APPLY and any(ruling.candidates for ruling in draft.rulings)
+
+
+def _as_before(desk: Desk, draft: Draft, found: tuple[Lifecycle, ...]) -> CycleReport:
+    return CycleReport(
+        batch=None,
+        lifecycles=found,
+        rulings=draft.rulings,
+        events=_emit_mismatches(desk, draft.evidences),
+        notes=("everything is as the last cycle of the loop recorded it: nothing recorded anew",),
+    )
+
+
+def _digest(desk: Desk, lifecycles: Sequence[Lifecycle], rulings: Sequence[Ruling]) -> str:
+    """Of what a batch would record, times and ages left out."""
+    parts: list[object] = [desk.enabled, desk.rules.mode]
+    parts += sorted((one.key, one.open_qty) for one in lifecycles)
+    for ruling in sorted(rulings, key=lambda one: one.lifecycle.key):
+        parts.append(ruling.lifecycle.key)
+        parts += sorted((one.order_id, one.fingerprint) for one in ruling.candidates)
+        parts += sorted((one.candidate.order_id, one.reason) for one in ruling.skips)
+        parts += sorted((one.reason, one.quantity) for one in ruling.refusals)
+    text = "\n".join(map(str, parts))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _alone(desk: Desk) -> AbstractContextManager[None]:
@@ -196,11 +266,12 @@ def _only_detect(desk: Desk, progress: Progress | None) -> CycleReport:
 
 def _run_batch(
     desk: Desk,
+    drafted: Callable[[], Draft],
     *,
     actor: str,
-    plan: str | None,
-    planned: tuple[AuditRow, ...] | None,
-    progress: Progress | None,
+    plan: str | None = None,
+    progress: Progress | None = None,
+    started: Callable[[str], None] | None = None,
 ) -> CycleReport:
     batch_id = desk.ledger.start_batch(
         profile_id=desk.profile.profile_id,
@@ -215,7 +286,9 @@ def _run_batch(
         batch_id=batch_id, profile_id=desk.profile.profile_id
     ):
         try:
-            return _fill_batch(desk, batch_id, actor, planned, progress=progress, before=before)
+            if started is not None:
+                started(batch_id)
+            return _fill_batch(desk, batch_id, actor, drafted, progress=progress, before=before)
         except BaseException:
             _fail(desk, batch_id, before)
             raise
@@ -225,12 +298,12 @@ def _fill_batch(
     desk: Desk,
     batch_id: str,
     actor: str,
-    planned: tuple[AuditRow, ...] | None,
+    drafted: Callable[[], Draft],
     *,
     progress: Progress | None,
     before: CallLog,
 ) -> CycleReport:
-    draft = draft_rulings(desk, planned=planned, progress=progress)
+    draft = drafted()
     pen = Pen(
         profile=desk.profile,
         ledger=desk.ledger,

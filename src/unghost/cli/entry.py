@@ -76,7 +76,7 @@ def _bug(error: BaseException, arguments: list[str]) -> int:
 
 def _tell(error: BaseException, words: str, code: int, arguments: list[str]) -> int:
     """Say what is wrong on stderr, and with --json in the document that a program awaits."""
-    from unghost.cli.documents import document_text
+    from unghost.documents import document_text
     from unghost.redaction import redactor
 
     words = redactor.clean(words)

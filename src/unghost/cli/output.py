@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from unghost.cli.documents import document_text
+from unghost.documents import document_text
 from unghost.redaction import redactor
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from typing import Final
 
 from rich.text import Text
 
-from unghost.cli.documents import document_text
 from unghost.demo import showing
 from unghost.demo.cases import CASES
 from unghost.demo.checks import Findings, StepFailed, usdt
@@ -24,6 +23,7 @@ from unghost.demo.commands import Ran, ending_in_order, run_unghost
 from unghost.demo.house import House, bare_environment, open_house
 from unghost.demo.showing import Show
 from unghost.demo.steps import STEPS, Step
+from unghost.documents import document_text
 from unghost.errors import EnvironmentFailure
 from unghost.settings import load_settings
 

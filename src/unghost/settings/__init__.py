@@ -10,6 +10,7 @@ from unghost.settings.profiles import (
 from unghost.settings.variables import (
     LogFormat,
     LogLevel,
+    LoopMode,
     Settings,
     VariableInfo,
     known_variables,
@@ -20,6 +21,7 @@ from unghost.settings.variables import (
 __all__ = [
     "LogFormat",
     "LogLevel",
+    "LoopMode",
     "MarketKind",
     "Profile",
     "Profiles",

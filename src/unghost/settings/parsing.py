@@ -90,6 +90,31 @@ def one_of(words: type[_Word]) -> Callable[[object], _Word]:
     return parse
 
 
+MINUTE, HOUR = 60, 3600
+
+
+def beat(value: object) -> int:
+    """Read how many seconds lie between two beats of a clock: a whole part of a minute or hour."""
+    seconds = whole(1, HOUR, "seconds")(value)
+    fits = MINUTE % seconds == 0 if seconds < MINUTE else _fits_an_hour(seconds)
+    if not fits:
+        raise ValueError("give seconds that divide a minute, or minutes that divide an hour")
+    return seconds
+
+
+def _fits_an_hour(seconds: int) -> bool:
+    return seconds % MINUTE == 0 and HOUR % seconds == 0
+
+
+def address(value: object) -> str:
+    """Read HOST:PORT; an IPv6 address in brackets."""
+    text = str(value).strip()
+    parts = _split(f"//{text}")
+    if parts is None or not parts.hostname or parts.port is None or parts.netloc != text:
+        raise ValueError("give a host and a port, as in 127.0.0.1:8787")
+    return text
+
+
 def http_url(value: object) -> str:
     """Read a web address without credentials in it: it is shown to people and written down."""
     text = str(value).strip()

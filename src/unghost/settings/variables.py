@@ -48,6 +48,14 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class LoopMode(StrEnum):
+    """What the loop's cycles may do."""
+
+    FLAGS = "flags"
+    DRY_RUN = "dry_run"
+    OFF = "off"
+
+
 class LogLevel(StrEnum):
     """From which level on log lines are written."""
 
@@ -86,6 +94,13 @@ def _database_url(value: object) -> SecretStr:
             "give postgresql://user:password@host:port/name, or unset it for the embedded server"
         )
     return SecretStr(text)
+
+
+def _secret(value: object) -> SecretStr:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    if not text.strip():
+        raise ValueError("give it, or unset it")
+    return SecretStr(text.strip())
 
 
 def _path(value: object) -> Path:
@@ -240,6 +255,54 @@ class Settings(BaseSettings):
         default=LogLevel.WARNING,
     )
 
+    bind: Annotated[str, BeforeValidator(parsing.address)] = _setting(
+        "UNGHOST_BIND",
+        "where `unghost serve` listens; without tokens only on loopback",
+        default="127.0.0.1:8787",
+    )
+    tokens: Annotated[SecretStr | None, BeforeValidator(_secret)] = _setting(
+        "UNGHOST_TOKENS",
+        "who may use the service, as `unghost token` prints it: NAME:ROLE:sha256:HASH, parted by"
+        " spaces or commas",
+        default=None,
+    )
+    tokens_file: Annotated[Path | None, BeforeValidator(_path)] = _setting(
+        "UNGHOST_TOKENS_FILE",
+        "a file with more of them, one a line",
+        default=None,
+    )
+    four_eyes: _Switch = _setting(
+        "UNGHOST_FOUR_EYES",
+        "whether who made a plan may not apply it through the service",
+        default=False,
+    )
+    loop: Annotated[LoopMode, BeforeValidator(parsing.one_of(LoopMode))] = _setting(
+        "UNGHOST_LOOP",
+        "what the loop of serve and worker does: flags (as `unghost cycle` would), dry_run (never"
+        " writes to orders, whatever the flags say), or off",
+        default=LoopMode.FLAGS,
+    )
+    loop_seconds: Annotated[int, BeforeValidator(parsing.beat)] = _setting(
+        "UNGHOST_LOOP_SECONDS",
+        "how far apart the loop's cycles of a profile are, in seconds",
+        default=60,
+    )
+    loop_concurrency: Annotated[int, BeforeValidator(parsing.whole(1, 8, "cycles"))] = _setting(
+        "UNGHOST_LOOP_CONCURRENCY",
+        "how many profiles one process of the loop works on at a time",
+        default=1,
+    )
+    notify: Annotated[SecretStr | None, BeforeValidator(_secret)] = _setting(
+        "UNGHOST_NOTIFY",
+        "where notifications go: addresses of apprise, parted by spaces",
+        default=None,
+    )
+    notify_seconds: Annotated[int, BeforeValidator(parsing.whole(0, 86_400, "seconds"))] = _setting(
+        "UNGHOST_NOTIFY_SECONDS",
+        "in which span there is at most one notification of a kind per profile, in seconds",
+        default=900,
+    )
+
     @property
     def mode(self) -> Mode:
         """What a batch may do."""
@@ -311,6 +374,8 @@ def _problem(one: dict[str, Any]) -> str:
     if name == "DATABASE_URL":
         return f"{name} cannot be used (its value is secret and not shown): {reason}"
     given = "set but empty" if one["input"] == "" else repr(one["input"])
+    if name in {"UNGHOST_TOKENS", "UNGHOST_NOTIFY"} and one["input"] != "":
+        given = "secret and not shown"
     return f"{name} is {given}: {reason}"
 
 

@@ -61,6 +61,28 @@ GRANT SELECT ON {table} TO {reader};
 -- triggers and what they call run as the owner
 ALTER FUNCTION {function} OWNER TO {owner};
 
+-- name: queue
+-- the tables of procrastinate, which holds the loop's jobs and takes them away when they are done
+DO $$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN
+        SELECT c.oid::regclass AS name, c.relkind
+        FROM pg_catalog.pg_class AS c
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = {schema_name} AND c.relname LIKE 'procrastinate\_%' AND c.relkind IN ('r', 'S')
+    LOOP
+        IF one.relkind = 'S' THEN
+            EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', one.name, {service});
+        ELSE
+            EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I', one.name, {service});
+            EXECUTE format('GRANT SELECT ON %s TO %I', one.name, {reader});
+        END IF;
+    END LOOP;
+END
+$$;
+
 -- name: orders
 -- no UPDATE and no DELETE on the bot's table: what may change there goes through the function below
 REVOKE ALL ON {orders} FROM {service}, {reader};

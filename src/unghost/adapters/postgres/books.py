@@ -33,6 +33,7 @@ from unghost.model import (
 )
 
 __all__ = [
+    "audit_row",
     "batch",
     "batches",
     "close_interrupted",
@@ -187,10 +188,11 @@ def find_audit_rows(
     """Audit rows that match every filter that is not None, newest first."""
     parameters = {**filters, "limit": limit}
     found = conn.execute(block("books", "audit_rows"), parameters).fetchall()
-    return tuple(map(_audit_row, found))
+    return tuple(map(audit_row, found))
 
 
-def _audit_row(row: Mapping[str, Any]) -> AuditRow:
+def audit_row(row: Mapping[str, Any]) -> AuditRow:
+    """One row as the database gives it."""
     times = {name: utc_or_none(row[name]) for name in ("filled_at", "created_at", "reverted_at")}
     words = {"decision": Decision(row["decision"]), "reason": Reason(row["reason"])}
     return AuditRow(**{**row, **times, **words})

@@ -35,6 +35,8 @@ SERVICE_RIGHTS: Final[Mapping[str, str]] = {
     "reconciliation_fill_file": ("SELECT, INSERT, UPDATE (window_from, window_to, one_way, actor)"),
     "reconciliation_file_fill": "SELECT, INSERT",
     "trading_profile": "SELECT, INSERT, UPDATE (status, actor, reason, since)",
+    "reconciliation_loop": "SELECT, INSERT, UPDATE",
+    "reconciliation_request": "SELECT, INSERT, UPDATE (state, status, answer, created_at)",
 }
 """Every table of ours with what the service may do to it; a test holds it against the migrations.
 
@@ -126,6 +128,10 @@ def _parts(place: _Place, roles: Roles, names: Sequence[str]) -> Iterator[sql.Co
     for function in place.functions:
         named = sql.SQL(function)
         yield sql.SQL(_printed("function")).format(**holes, function=named)
+    yield sql.SQL(_printed("queue")).format(
+        schema_name=sql.Literal(place.schema_name),
+        **{name: sql.Literal(getattr(roles, name)) for name in ("service", "reader")},
+    )
     yield sql.SQL(_printed("orders")).format(**holes)
     yield compose("grants", "set_status", place.shape, **holes) + sql.SQL(";")
     yield sql.SQL(_printed("end"))
