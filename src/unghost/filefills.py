@@ -16,6 +16,9 @@ from unghost.model import Fill, FillReading, Market, Money, PositionSide, Side, 
 
 SOURCE = "file"
 
+KIND_IS_SPOT = {"binanceusdm": False, "kraken": True}
+"""Kinds of files that hold fills of one sort of market only: BTCUSDT is the name of two."""
+
 IN_QUOTE = ""
 """The currency of a fee that a file tells without naming it: the market's quote."""
 
@@ -103,7 +106,7 @@ def objection(file: FillFile, market: Market, window: Window) -> str | None:
     An empty reason is that of a file which does not concern the market at all.
     """
     own = _own(file, market)
-    if not own:
+    if not own or KIND_IS_SPOT.get(file.kind, market.spot) is not market.spot:
         return ""
     if file.window is None:
         return "nobody stated the window that it covers"
@@ -148,7 +151,10 @@ def joined(file: FillFile, market: Market, window: Window, after: FillReading) -
     own = [
         _fill(one, market) for one in _own(file, market) if window.start_at <= one.filled_at < seam
     ]
-    told = f"{len(own)} fills before {seam.isoformat()} from {file.name}, imported by {file.actor}"
+    told = (
+        f"{len(own)} fills before {seam.isoformat()} from {file.name}, imported by {file.actor}"
+        f" who stated {_statement(file)}"
+    )
     return replace(
         after,
         fills=(*sorted(own, key=lambda fill: fill.filled_at), *after.fills),
@@ -156,6 +162,14 @@ def joined(file: FillFile, market: Market, window: Window, after: FillReading) -
         source=SOURCE,
         detail=f"{told}; after it: {after.detail}",
     )
+
+
+def _statement(file: FillFile) -> str:
+    mode = ", in one-way mode" if file.one_way else ""
+    if file.window is None:
+        return f"no window{mode}"
+    start, end = file.window.start_at.isoformat(), file.window.end_at.isoformat()
+    return f"that it holds every fill from {start} to {end}{mode}"
 
 
 def _own(file: FillFile, market: Market) -> list[FileFill]:

@@ -67,7 +67,7 @@ def test_without_a_window_nothing_is_evidence(books):
     (
         (["nowhere.csv"], "nowhere.csv cannot be read"),
         (["binance-usdm-old.csv"], "--timezone"),
-        (["okx-trading-history.csv"], "is an export of okx, but profile main trades on"),
+        (["okx-trading-history.csv"], "is an export of okx, but profile main trades swap on"),
         ([BINANCE, "--window-from", "2026-08-20"], "Say both"),
         ([BINANCE, "--window-from", "soon", "--window-to", "2026-08-21"], "'soon' is not a time"),
         ([BINANCE, "--window-from", "2026-08-01", "--window-to", "2996-08-21"], "in the future"),
@@ -87,3 +87,12 @@ def test_a_bad_line_is_named_and_nothing_of_the_file_is_kept(books):
     ran = books.run("import-fills", BINANCE)
     assert (ran.code, kept(books)) == (2, [])
     assert "line 5: Amount 4800.00000000 is not price times quantity" in ran.err
+
+
+def test_a_file_of_futures_is_none_of_a_spot_profile_s(books):
+    toml = books.folder / "unghost.toml"
+    text = toml.read_text().replace("binanceusdm", "binance").replace("swap", "spot")
+    books.configure(text)
+    ran = books.run("import-fills", BINANCE, *WINDOW)
+    assert (ran.code, kept(books)) == (2, [])
+    assert "but profile main trades spot on binance" in ran.err

@@ -79,9 +79,15 @@ def test_a_file_without_a_row_of_the_market_says_nothing_about_it():
     assert (choice.file, choice.reasons) == (None, ())
 
 
+def test_a_file_of_futures_says_nothing_about_spot_though_the_name_is_the_same():
+    assert choose([file()], SPOT, SPAN) == choose([file(kind="kraken")], BTC, SPAN)
+    assert choose([file()], SPOT, SPAN).file is None
+
+
 def test_a_leg_that_is_told_needs_no_statement_and_spot_needs_none():
     assert choose([file(row(position_side=LONG), one_way=False)], BTC, SPAN).file
-    assert choose([file(row(symbol="BTC/USDT"), one_way=False)], SPOT, SPAN).file
+    spot = file(row(symbol="XBT/USDT"), one_way=False, kind="kraken")
+    assert choose([spot], SPOT, SPAN).file
 
 
 def test_the_file_that_reaches_furthest_is_taken():
@@ -95,7 +101,8 @@ def test_fills_of_the_file_come_before_those_of_the_exchange():
     assert [one.exchange_order_id for one in reading.fills] == ["x2", "x3", "x9"]
     assert (reading.complete, reading.source, reading.window) == (True, "file", SPAN)
     assert "2 fills before" in reading.detail
-    assert "imported by anna" in reading.detail
+    assert "imported by anna who stated that it holds every fill from" in reading.detail
+    assert "in one-way mode" in reading.detail
     assert reading.fills[0].fees == fees(("USDT", "0.1"))
 
 

@@ -19,7 +19,7 @@ from tests.cycle.bench import (
 )
 
 from unghost.adapters.exchange import ConnectionSpec, ExchangeAccount
-from unghost.cycle import detect_ghosts
+from unghost.cycle import detect_ghosts, go_no_go
 from unghost.demo.venue import Fault, FaultKind
 from unghost.demo.venue.binance_spot import SPOT_MARKETS
 from unghost.demo.world import World
@@ -72,6 +72,7 @@ def test_a_fee_in_the_asset_comes_out(spot):
         ("t-1", "DRY_RUN", "fill_evidence"),
     ]
     assert spot.digest() == before
+    assert go_no_go(spot.desk, batch_id(plan)).go
 
     applied = spot.apply(batch_id(plan))
     assert [decision for _, decision, _ in told(applied)] == ["APPLIED", "APPLIED"]

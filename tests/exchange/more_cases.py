@@ -15,9 +15,34 @@ from tests.exchange.bodies_krakenfutures import MARKETS as OF_KRAKENFUTURES
 from tests.exchange.bodies_krakenfutures import KrakenFutures
 from tests.exchange.venue_case import Call, Question, VenueCase
 
+from unghost.demo.venue.binance_spot import SPOT_MARKETS, BinanceSpot
 from unghost.demo.world import FillKind
 
 MORE_CASES: tuple[VenueCase, ...] = (
+    VenueCase(
+        exchange="binance",
+        market_type="spot",
+        face=BinanceSpot(),
+        markets=SPOT_MARKETS,
+        calls={
+            Question.MARKETS: Call(endpoint="exchangeInfo"),
+            Question.POSITIONS: Call(endpoint="account"),
+            Question.FILLS: Call(endpoint="myTrades"),
+        },
+        page=1000,
+        symbol="SOL/USDT",
+        step=Decimal("0.1"),
+        hedges=False,
+        tells_client_ids=False,
+        kinds=(),
+        calls_when_empty=4,
+        spare_calls=5,
+        needed_of_a_position=("asset", "free", "locked"),
+        needed_of_a_fill=("qty", "price", "time", "orderId", "id", "isBuyer", "symbol"),
+        amount_field="qty",
+        size_field="free",
+        cost_field="quoteQty",
+    ),
     VenueCase(
         exchange="bitget",
         face=Bitget(),

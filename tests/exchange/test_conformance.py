@@ -128,6 +128,7 @@ def stage(case, street, connect, now) -> Stage:
         exchange=case.exchange,
         cache=MARKETS[case.exchange],
         secret=case.secret,
+        market_type=case.market_type,
     )
     market = account.resolve([case.symbol])[case.symbol]
     assert market is not None
@@ -495,6 +496,7 @@ def test_what_the_exchange_s_own_limit_refuses_is_a_doubt_until_it_is_lifted(sta
         exchange=stage.case.exchange,
         cache=MARKETS[stage.case.exchange],
         secret=stage.case.secret,
+        market_type=stage.case.market_type,
     )
     readings = fresh.positions([stage.market])
     assert readings[stage.market.unified].flatness is Flatness.FLAT
@@ -610,10 +612,8 @@ def test_native_and_unified_names_mean_the_same_market(stage: Stage):
 
 def test_the_examination_tells_all_that_a_person_asks_and_reads_each_kind_once(stage: Stage):
     found = {finding.name: finding for finding in stage.account.check()}
-    assert set(found) >= {
-        *("clock", "markets", "positions", "fills", "orders"),
-        *("position mode", "account", "key rights"),
-    }
+    asked = {"clock", "markets", "positions", "fills", "orders", "account", "key rights"}
+    assert set(found) >= asked | (set() if stage.market.spot else {"position mode"})
     assert [one.detail for one in found.values() if one.verdict is Verdict.FAIL] == []
     assert all(is_clear(one.detail) for one in found.values())
     assert stage.asked(Question.POSITIONS) >= 1

@@ -89,6 +89,7 @@ class VenueCase:
     """Fills for the test of many pages: fewer where the venue lets nobody ask so often."""
     calls_besides: int = 0
     """Calls that a connection makes once, whatever it is asked."""
+    market_type: str = "swap"
     others_funding: bool = False
     """Whether funding comes among the fills."""
 

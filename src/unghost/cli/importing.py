@@ -13,6 +13,7 @@ from unghost.cli.opened import opened_desk
 from unghost.cli.options import JsonOption, ProfileOption
 from unghost.cli.output import Output
 from unghost.errors import UsageError
+from unghost.filefills import KIND_IS_SPOT
 from unghost.model import Event, Window
 
 if TYPE_CHECKING:
@@ -143,11 +144,16 @@ def _moment(text: str, option: str, parsed: ParsedFile) -> datetime:
 
 
 def _require_exchange(at: Opened, parsed: ParsedFile, file_name: str) -> None:
+    """A name of a market means another one at another exchange, and another one on spot."""
     profile = at.profiles.by_name.get(at.profile_id)
-    if profile is not None and profile.exchange not in EXCHANGES[parsed.kind]:
+    if profile is None:
+        return
+    is_spot = KIND_IS_SPOT.get(parsed.kind)
+    other_market = is_spot is not None and is_spot is not (profile.market.value != "swap")
+    if profile.exchange not in EXCHANGES[parsed.kind] or other_market:
         raise UsageError(
-            f"{file_name} is an export of {parsed.kind}, but profile {at.profile_id} trades on"
-            f" {profile.exchange}."
+            f"{file_name} is an export of {parsed.kind}, but profile {at.profile_id} trades"
+            f" {profile.market} on {profile.exchange}."
         )
 
 
