@@ -98,8 +98,8 @@ def require_migrated(database: Database) -> None:
     pending = pending_migrations(database)
     if pending:
         raise DatabaseError(
-            f"The tables of unghost are missing or old in this database ({len(pending)} migrations"
-            " pending): run `unghost init`."
+            "The tables of unghost are missing or old in this database (pending:"
+            f" {', '.join(pending)}): run `unghost init`."
         )
 
 

@@ -93,16 +93,18 @@ def another_user(home: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_a_first_start_says_what_takes_long_and_a_second_does_not(unghost_home):
+def test_each_start_says_what_it_does_and_who_finds_it_running_says_nothing(unghost_home):
     told: list[str] = []
     with embedded_database(unghost_home, tell=told.append) as conninfo:
         assert ask(conninfo, "SELECT current_database() AS name") == [{"name": "unghost"}]
         ask(conninfo, "CREATE TABLE kept ()")
-    assert len(told) == 1
-    assert str(unghost_home) in told[0]
+    (first,) = told
+    assert first.startswith(f"Setting up an embedded PostgreSQL in {unghost_home}")
     with embedded_database(unghost_home, tell=told.append) as conninfo:
         assert ask(conninfo, "SELECT FROM kept") == []
-    assert len(told) == 1
+        with embedded_database(unghost_home, tell=told.append):
+            pass
+    assert told == [first, f"Starting the embedded PostgreSQL in {unghost_home}/postgres."]
 
 
 def test_nothing_is_left_running(prepared_home):

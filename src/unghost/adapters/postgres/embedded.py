@@ -286,6 +286,8 @@ def _serve(layout: _Layout, tell: Callable[[str], None]) -> list[subprocess.Pope
     if release is None:
         tell(f"Setting up an embedded PostgreSQL in {layout.folder} (once, a few seconds).")
         _make_data(layout, programs)
+    else:
+        tell(f"Starting the embedded PostgreSQL in {layout.folder}.")
     _clear_remains(layout)
     server = _started(layout, programs)
     try:
