@@ -18,10 +18,10 @@ export UV_NATIVE_TLS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format lock coverage picture clean
+.PHONY: help demo test check format lock coverage picture audit-deps clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.run-stamp ## show unghost at work, on a database and an exchange of its own
 	@$(PY) -m unghost demo $(ARGS)
@@ -45,6 +45,7 @@ lock: .venv/.dev-stamp ## write requirements/*.txt anew from pyproject.toml (ARG
 	@$(COMPILE) --group build pyproject.toml --output-file requirements/run.txt
 	@$(COMPILE) --group dev --constraints requirements/run.txt pyproject.toml \
 		--output-file requirements/dev.txt
+	@$(COMPILE) --group audit --no-sources --output-file requirements/audit.txt
 
 coverage: .venv/.dev-stamp ## run every test, and write .coverage-html/index.html
 	@$(PYTEST) --cov-report term-missing --cov-report html $(ARGS)
@@ -52,6 +53,19 @@ coverage: .venv/.dev-stamp ## run every test, and write .coverage-html/index.htm
 picture: .venv/.run-stamp ## draw the picture of the demo anew, docs/images/demo.svg
 	@mkdir -p docs/images
 	@$(PY) -m unghost demo --svg docs/images/demo.svg $(ARGS)
+
+# pip-audit says "no known vulnerabilities" also where it could look nothing up; --strict does not.
+audit-deps: .venv/.dev-stamp ## compare the locks with published advisories (pip-audit, by itself)
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	.venv/bin/uv venv --quiet --python $(PY) "$$folder" && \
+	.venv/bin/uv pip install --quiet --python "$$folder/bin/python" --require-hashes \
+		--requirement requirements/audit.txt && \
+	"$$folder/bin/python" -m pip_audit --strict --require-hashes --disable-pip \
+		--progress-spinner off --requirement requirements/run.txt \
+		--requirement requirements/dev.txt $(ARGS) || { \
+		echo "The audit did not pass. Where a dependency is \"not found\" above, or a server does" \
+			"not answer, the advisories cannot be reached from here: nothing was found out." >&2; \
+		exit 1; }
 
 clean: ## remove .venv and all that was built, cached or measured; no data of unghost
 	@rm -rf .venv build dist .coverage .coverage.* .coverage-html .hypothesis .import_linter_cache \

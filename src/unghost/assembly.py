@@ -329,6 +329,8 @@ def _rules(settings: Settings, shape: LedgerShape) -> Rules:
         lookback_hours=settings.lookback_hours,
         quiet_seconds=settings.quiet_seconds,
         max_rows=settings.max_rows,
+        max_notional=settings.max_notional,
+        max_share=settings.max_share,
         attribution=settings.attribution,
         blocker_statuses=settings.blocker_statuses,
         quantity_scale=shape.quantity_scale,

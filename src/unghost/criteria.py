@@ -14,6 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from unghost.ceilings import Ceiling, load_of_plan, measure
 from unghost.decide import pin
 from unghost.gates import pause_doubt, plain
 from unghost.model import (
@@ -190,9 +191,28 @@ def no_large_remainder(fresh: Fresh) -> Criterion:
 
 def within_limits(fresh: Fresh) -> Criterion:
     """The batch stays within the rows that one batch may write."""
-    rows = len(_planned(fresh.rows))
-    value = f"{rows} of {fresh.rules.max_rows} rows"
-    return _criterion(within_limits, value, good=rows <= fresh.rules.max_rows)
+    return _under(within_limits, _ceilings(fresh)["rows"])
+
+
+def within_notional(fresh: Fresh) -> Criterion:
+    """The batch stays within the notional that one batch may close."""
+    return _under(within_notional, _ceilings(fresh)["notional"])
+
+
+def within_share(fresh: Fresh) -> Criterion:
+    """The batch closes no larger share of the open lifecycles than was allowed."""
+    return _under(within_share, _ceilings(fresh)["share"])
+
+
+def _ceilings(fresh: Fresh) -> dict[str, Ceiling]:
+    load = load_of_plan(_planned(fresh.rows), len(fresh.rulings))
+    return {one.name: one for one in measure(load, fresh.rules)}
+
+
+def _under(judge: Callable[[Fresh], Criterion], ceiling: Ceiling) -> Criterion:
+    value = f"{ceiling.value}; at most {ceiling.most}"
+    detail = ceiling.way_on if ceiling.exceeded else ""
+    return _criterion(judge, value, good=not ceiling.exceeded, detail=detail)
 
 
 def audit_writable(fresh: Fresh) -> Criterion:
@@ -230,6 +250,8 @@ CRITERIA: Sequence[Callable[[Fresh], Criterion]] = (
     quantities_aligned,
     no_large_remainder,
     within_limits,
+    within_notional,
+    within_share,
     audit_writable,
     others_held_back,
 )

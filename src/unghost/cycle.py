@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
 from enum import StrEnum
@@ -21,8 +21,9 @@ import structlog
 
 from unghost import criteria
 from unghost.allocate import allocate
+from unghost.ceilings import Ceiling, limit, load_of, measure, with_share_allowed
 from unghost.criteria import Criterion, Fresh
-from unghost.decide import PRECISION, confront, decide, limit, pin
+from unghost.decide import PRECISION, confront, decide, pin
 from unghost.detect import detect
 from unghost.errors import BatchNotFoundError, PlanError, RefusedError, UnghostError
 from unghost.gather import Question, gather
@@ -62,11 +63,13 @@ from unghost.ports import (
     Progress,
 )
 from unghost.record import Pen, planned_entry, record
+from unghost.report import way_back
 from unghost.rowfacts import is_filled
 
 log = structlog.get_logger("unghost")
 
 BATCH_FINISHED_EVENT = "BATCH_FINISHED"
+SUPERSEDED_EVENT = "BACKFILL_SUPERSEDED"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +110,9 @@ class Outcome(StrEnum):
 class CycleReport:
     """What a cycle found and did. `batch` is None when the backfill is not enabled.
 
-    `head` is where the chain of the record ended then.
+    `head` is where the chain of the record ended then; `ceilings` are what the batch would reach,
+    also where it was refused for that. `superseded` are lifecycles in which a real EXIT came after
+    rows of ours that still stand.
     """
 
     batch: Batch | None
@@ -117,6 +122,8 @@ class CycleReport:
     events: tuple[Event, ...] = ()
     notes: tuple[str, ...] = ()
     head: ChainHead | None = None
+    ceilings: tuple[Ceiling, ...] = ()
+    superseded: tuple[OverClosed, ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -260,6 +267,7 @@ def _only_detect(desk: Desk, progress: Progress | None) -> CycleReport:
         batch=None,
         lifecycles=lifecycles,
         events=_emit_mismatches(desk, evidences),
+        superseded=_emit_superseded(desk),
         notes=("ENABLE_RECON_EXIT_BACKFILL is false: detected only, nothing recorded",),
     )
 
@@ -316,14 +324,20 @@ def _fill_batch(
     )
     record(batch_id, draft.rulings, draft.evidences, extra=draft.extra, pen=pen, progress=progress)
     events = _emit_mismatches(desk, draft.evidences)
+    superseded = _emit_superseded(desk)
     batch = desk.ledger.finish_batch(
-        batch_id, status=BatchStatus.FINISHED, calls=desk.exchange.calls().since(before)
+        batch_id,
+        status=BatchStatus.FINISHED,
+        calls=desk.exchange.calls().since(before),
+        notes=[f"{one.sentence}: {one.way_on}" for one in draft.ceilings if one.exceeded],
     )
     head = desk.ledger.chain_head()
     _tell_finished(desk, batch, head)
     return CycleReport(
         batch=batch,
         head=head,
+        superseded=superseded,
+        ceilings=draft.ceilings,
         lifecycles=tuple(ruling.lifecycle for ruling in draft.rulings),
         rulings=draft.rulings,
         audit=desk.ledger.audit_rows(batch_id=batch_id),
@@ -377,6 +391,7 @@ class Draft:
     evidences: tuple[Evidence, ...]
     pause: PauseReading
     rulings: tuple[Ruling, ...]
+    ceilings: tuple[Ceiling, ...]
     extra: tuple[AuditEntry, ...] = ()
 
 
@@ -397,7 +412,13 @@ def draft_rulings(
     if planned is not None:
         rulings, gone = pin(rulings, planned)
         extra = tuple(_gone_entry(row, existing) for row in gone)
-    return Draft(evidences=evidences, pause=pause, rulings=limit(rulings, desk.rules), extra=extra)
+    return Draft(
+        evidences=evidences,
+        pause=pause,
+        rulings=limit(rulings, desk.rules),
+        ceilings=measure(load_of(rulings), desk.rules),
+        extra=extra,
+    )
 
 
 def _gather(
@@ -523,6 +544,39 @@ def _emit_mismatches(desk: Desk, evidences: Sequence[Evidence]) -> tuple[Event, 
     return stored
 
 
+def _emit_superseded(desk: Desk) -> tuple[OverClosed, ...]:
+    """A real EXIT that came after ours, told once for each set of rows (FAILURES 16)."""
+    found = desk.ledger.superseded(desk.profile.profile_id)
+    for event in desk.events.emit_once([_superseded(one) for one in found]):
+        log.warning(
+            SUPERSEDED_EVENT,
+            profile_id=event.profile_id,
+            symbol=event.symbol,
+            trade_id=event.payload["trade_id"],
+            way_back=event.payload["way_back"],
+        )
+    return found
+
+
+def _superseded(over: OverClosed) -> Event:
+    return Event(
+        event_type=SUPERSEDED_EVENT,
+        profile_id=over.key.profile_id,
+        symbol=over.key.symbol,
+        payload={
+            "key": ":".join((over.key.trade_id, *sorted(row[0] for row in over.superseded))),
+            "trade_id": over.key.trade_id,
+            "entry_qty": str(over.entry_qty),
+            "exit_qty": str(over.exit_qty),
+            "rows": [
+                {"order_id": order_id, "quantity": str(quantity), "batch_id": batch_id}
+                for order_id, quantity, batch_id in over.superseded
+            ],
+            "way_back": way_back(over),
+        },
+    )
+
+
 def _mismatch(desk: Desk, evidence: Evidence) -> Event:
     own = [one for one in evidence.lifecycles if one.key.profile_id == desk.profile.profile_id]
     return Event(
@@ -605,7 +659,9 @@ def go_no_go(
     """Judge a plan against the present: everything is read again, nothing is written."""
     batch = _plan_batch(desk, batch_id)
     rows = desk.ledger.audit_rows(batch_id=batch_id)
-    draft = draft_rulings(desk, progress=progress)
+    # The share is a criterion by itself; here it would only hide the others.
+    unasked = replace(desk, rules=with_share_allowed(desk.rules))
+    draft = draft_rulings(unasked, progress=progress)
     fresh = Fresh(
         batch=batch,
         plan_problem=plan_problem(batch, desk.ledger.now(), desk.plan_ttl_minutes),

@@ -566,28 +566,6 @@ def _moved(name: str, old: str | None, new: str | None) -> str:
 # --- the limit ---------------------------------------------------------------------------------
 
 
-def limit(rulings: Sequence[Ruling], rules: Rules) -> tuple[Ruling, ...]:
-    """Refuse the whole batch when it would write more rows than allowed."""
-    total = sum(len(ruling.candidates) for ruling in rulings)
-    if total <= rules.max_rows:
-        return tuple(rulings)
-    why = f"the batch would write {total} rows, RECON_EXIT_BACKFILL_MAX_ROWS is {rules.max_rows}"
-    return tuple(_refuse_all(ruling, Reason.LIMIT_EXCEEDED, why) for ruling in rulings)
-
-
-def _refuse_all(ruling: Ruling, reason: Reason, why: str) -> Ruling:
-    refusals = tuple(
-        Refusal(
-            reason=reason,
-            quantity=one.quantity,
-            sentence=f"{show_key(one.key)}: {why}",
-            order_id=one.order_id,
-        )
-        for one in ruling.candidates
-    )
-    return replace(ruling, candidates=(), refusals=(*ruling.refusals, *refusals))
-
-
 # --- the account of a decision, JSON-ready -----------------------------------------------------
 
 

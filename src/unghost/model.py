@@ -565,6 +565,8 @@ class Rules:
     lookback_hours: int = 72
     quiet_seconds: int = 60
     max_rows: int = 10_000
+    max_notional: Decimal | None = None
+    max_share: Decimal = Decimal(1)
     attribution: AttributionPolicy = AttributionPolicy.FIFO
     reading_max_age_seconds: int = 30
     blocker_statuses: frozenset[str] = BLOCKER_STATUSES

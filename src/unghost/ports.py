@@ -241,6 +241,10 @@ class Ledger(LedgerReader, Protocol):
         """Lifecycles with more EXIT than ENTRY (a real EXIT that came later: FAILURES 16)."""
         ...
 
+    def superseded(self, profile_id: str) -> tuple[OverClosed, ...]:
+        """Over-closed lifecycles with standing rows of ours; cheap enough for every cycle."""
+        ...
+
     def audit_writable(self) -> bool:
         """Whether an audit row can be written now (tried and taken back)."""
         ...
@@ -306,6 +310,10 @@ class EventSink(Protocol):
 
         The throttle is shared by all processes.
         """
+        ...
+
+    def emit_once(self, events: Sequence[Event]) -> tuple[Event, ...]:
+        """Store those whose type, profile, symbol and payload["key"] were never stored before."""
         ...
 
     def emit(self, event: Event) -> None:

@@ -7,10 +7,11 @@ when the decision was made.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 from unghost.gates import plain
-from unghost.model import Attribution, AuditRow, Decision, Reason
+from unghost.model import Attribution, AuditRow, Decision, OverClosed, Reason
 
 VERDICTS: Mapping[Decision, str] = {
     Decision.DRY_RUN: "a dry run would write this row",
@@ -84,7 +85,8 @@ WHAT_TO_DO: Mapping[Reason, str] = {
     Reason.LEDGER_CHANGED: "The ledger moved while the batch ran: run again.",
     Reason.PLAN_DRIFT: "The world moved since the plan: make a new dry run and look at it.",
     Reason.LIMIT_EXCEEDED: (
-        "The batch is too large: raise RECON_EXIT_BACKFILL_MAX_ROWS if that many are right."
+        "The batch is too large: its sentence names the ceiling; raise it, or allow the share with"
+        " --allow-share, if that much is right."
     ),
     Reason.INTERRUPTED: "An earlier run died before this row was written: run again.",
 }
@@ -208,3 +210,22 @@ def _said(row: AuditRow) -> str:
 def _ended(sentence: str) -> str:
     """With one full stop: some of the sentences inside come with theirs."""
     return f"{sentence.rstrip('.')}."
+
+
+# --- a real EXIT that came after ours ----------------------------------------------------------
+
+
+def way_back(over: OverClosed) -> str | None:
+    """The one command that takes back what a later EXIT made superfluous; None: no row of ours.
+
+    The row that holds exactly what is closed too much, else the batch's rows of the lifecycle: what
+    is still missing then is found again by the next cycle.
+    """
+    if not over.superseded:
+        return None
+    excess = over.exit_qty - over.entry_qty
+    for order_id, quantity, batch_id in over.superseded:
+        if quantity == excess:
+            return f"unghost rollback {batch_id or 'BATCH'} --order {order_id}"
+    _, _, batch_id = over.superseded[0]
+    return f"unghost rollback {batch_id or 'BATCH'} --trade {quote(over.key.trade_id)}"

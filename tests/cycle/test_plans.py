@@ -19,6 +19,7 @@ from tests.cycle.bench import (
     utc_now,
 )
 
+from unghost.ceilings import SHARE_COUNTS_FROM
 from unghost.criteria import Verdict
 from unghost.cycle import GoNoGo, Outcome, go_no_go
 from unghost.demo.world import Part
@@ -437,3 +438,40 @@ def test_an_empty_plan_is_a_no_go(bench):
 def test_the_row_limit_stops_a_plan_that_has_grown_past_it(bench, planned):
     desk = bench.at(max_rows=1)
     assert "within_limits" in stops(go_no_go(desk, planned))
+
+
+# --- ceilings ----------------------------------------------------------------------------------
+
+
+def many_ghosts(bench: Bench) -> None:
+    for number in range(SHARE_COUNTS_FROM):
+        opened = 50 - number
+        bench.ghost(f"t-{number}", opened=hours_ago(opened), closed=hours_ago(opened - 0.5))
+    bench.pause()
+
+
+def test_an_apply_of_a_large_share_waits_until_it_is_allowed(bench):
+    many_ghosts(bench)
+    wary = bench.at(max_share=Decimal("0.5"))
+    planned = bench.dry_run(wary)
+    (share,) = (one for one in planned.ceilings if one.exceeded)
+    assert share.name == "share"
+    assert planned.batch is not None
+    assert any("--allow-share" in note for note in planned.batch.notes)
+    plan = batch_id(planned)
+    assert stops(go_no_go(wary, plan)) == ["within_share"]
+
+    refused = bench.apply(plan, desk=wary)
+    assert {row.reason for row in refused.audit} == {Reason.LIMIT_EXCEEDED}
+    assert (refused.outcome, bench.backfills()) == (Outcome.REFUSED, [])
+
+    assert go_no_go(bench.desk, plan).go
+    assert len(bench.apply(plan).audit) == SHARE_COUNTS_FROM
+    assert len(bench.backfills()) == SHARE_COUNTS_FROM
+
+
+def test_the_notional_stops_a_plan_and_an_apply(bench, planned):
+    poor = bench.at(max_notional=Decimal(1))
+    assert "within_notional" in stops(go_no_go(poor, planned))
+    assert {row.reason for row in bench.apply(desk=poor).audit} == {Reason.LIMIT_EXCEEDED}
+    assert bench.backfills() == []

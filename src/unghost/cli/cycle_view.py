@@ -11,7 +11,7 @@ from rich.text import Text
 
 from unghost.cli import tables
 from unghost.cli.numbers import counted
-from unghost.cli.views import lifecycle_document
+from unghost.cli.views import lifecycle_document, superseded_sentence
 from unghost.model import AuditRow, Decision, GateResult, GateVerdict, Mode, Reason, Ruling
 from unghost.report import REASONS, WHAT_TO_DO
 
@@ -32,10 +32,12 @@ def document(desk: Desk, report: CycleReport) -> dict[str, object]:
         "orders_touched": orders_touched(report),
         "batch": report.batch,
         "head": str(report.head) if report.head else None,
+        "ceilings": report.ceilings,
         "lifecycles": [lifecycle_document(one) for one in report.lifecycles],
         "gates": [_gate_document(name, results) for name, results in _by_gate(report.rulings)],
         "audit": report.audit,
         "events": report.events,
+        "superseded": report.superseded,
         "notes": report.notes,
     }
 
@@ -53,6 +55,8 @@ def shown(desk: Desk, report: CycleReport) -> Iterator[RenderableType]:
         yield _gates_table(report.rulings)
     yield from _rows(report)
     yield from _refusals(report.audit)
+    for over in report.superseded:
+        yield Text(superseded_sentence(over), style="red")
     for note in report.notes:
         yield Text(note, style="yellow")
     yield from _next(desk, report)
@@ -79,6 +83,9 @@ def _facts(desk: Desk, report: CycleReport) -> Iterator[tuple[str, str | Text]]:
     if report.head is not None:
         yield "record ends at", str(report.head)
     yield "pause", "required" if desk.rules.require_pause else Text("NOT REQUIRED", style="red")
+    for ceiling in report.ceilings:
+        words = f"{ceiling.value}; at most {ceiling.most}"
+        yield f"ceiling: {ceiling.name}", Text(words, style="red" if ceiling.exceeded else "")
     yield "open in the ledger", counted(len(report.lifecycles), "lifecycle")
     yield "events", counted(len(report.events), "mismatch event")
 
@@ -176,9 +183,10 @@ def _next(desk: Desk, report: CycleReport) -> Iterator[RenderableType]:
         yield Text("Next: set ENABLE_RECON_EXIT_BACKFILL=true for a dry run.")
     elif report.batch is not None and Decision.DRY_RUN in decisions:
         batch_id = report.batch.batch_id
+        allowed = " --allow-share" if any(one.exceeded for one in report.ceilings) else ""
         yield Text(
-            f"Next: unghost go-no-go {batch_id}, then with RECON_EXIT_BACKFILL_DRY_RUN=false"
-            f" unghost cycle --plan {batch_id}"
+            f"Next: unghost go-no-go {batch_id}{allowed}, then with"
+            f" RECON_EXIT_BACKFILL_DRY_RUN=false unghost cycle --plan {batch_id}{allowed}"
         )
     elif report.batch is not None and Decision.APPLIED in decisions:
         yield Text(

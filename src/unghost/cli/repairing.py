@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from unghost.cli.numbers import counted
 from unghost.cli.opened import opened_desk
-from unghost.cli.options import BatchArgument, JsonOption, ProfileOption, YesOption
+from unghost.cli.options import (
+    AllowShareOption,
+    BatchArgument,
+    JsonOption,
+    ProfileOption,
+    YesOption,
+)
 from unghost.cli.output import Output
 from unghost.errors import UsageError
 
 if TYPE_CHECKING:
+    from unghost.cycle import Desk
     from unghost.rollback import UndoPreview
 
 OUTCOME_CODES: Final = {"clean": 0, "remaining": 1, "refused": 4, "environment": 3}
@@ -30,6 +38,7 @@ def cycle(
         str | None,
         typer.Option(metavar="BATCH", help="Write only what this dry-run batch held."),
     ] = None,
+    allow_share: AllowShareOption = False,
     profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -39,8 +48,9 @@ def cycle(
 
     out = Output(as_json=as_json)
     with opened_desk(out, profile, needs_exchange=True) as at, out.progress() as progress:
-        report = run_cycle(at.desk, actor=at.actor, plan=plan, progress=progress)
-    out.result(cycle_view.document(at.desk, report), *cycle_view.shown(at.desk, report))
+        desk = _allowing(at.desk, allow_share=allow_share)
+        report = run_cycle(desk, actor=at.actor, plan=plan, progress=progress)
+    out.result(cycle_view.document(desk, report), *cycle_view.shown(desk, report))
     return OUTCOME_CODES[report.outcome]
 
 
@@ -50,6 +60,7 @@ def go_no_go(
     allow_partial: Annotated[
         bool, typer.Option("--allow-partial", help="Go although some candidates are held back.")
     ] = False,
+    allow_share: AllowShareOption = False,
     profile: ProfileOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -59,9 +70,16 @@ def go_no_go(
 
     out = Output(as_json=as_json)
     with opened_desk(out, profile, needs_exchange=True) as at, out.progress() as progress:
-        verdict = judged(at.desk, batch, allow_partial=allow_partial, progress=progress)
+        desk = _allowing(at.desk, allow_share=allow_share)
+        verdict = judged(desk, batch, allow_partial=allow_partial, progress=progress)
     out.result(verdict, *views.go_no_go_shown(verdict))
     return 0 if verdict.go else NO_GO
+
+
+def _allowing(desk: Desk, *, allow_share: bool) -> Desk:
+    from unghost.ceilings import with_share_allowed
+
+    return replace(desk, rules=with_share_allowed(desk.rules)) if allow_share else desk
 
 
 def rollback(

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from unghost.cli import tables
 from unghost.cli.numbers import counted
-from unghost.model import Batch, Lifecycle, PauseReading
+from unghost.model import Batch, Lifecycle, OverClosed, PauseReading
+from unghost.report import way_back
 
 if TYPE_CHECKING:
     from unghost.cycle import Desk, GoNoGo, Validation
@@ -85,13 +86,17 @@ def validation_sentence(found: Validation) -> str:
         f"{left} still open in the ledger." if found.ghosts else "No lifecycle is left open.",
         f"{counted(found.mismatch_events, 'mismatch event')} so far.",
     ]
-    told += [
-        f"{one.key.trade_id} on {one.key.symbol} has a later EXIT of its own, so the backfill is"
-        f" one too many: unghost rollback {batch_id or 'BATCH'} --order {order_id}"
-        for one in found.over_closed
-        for order_id, _, batch_id in one.superseded[:1]
-    ]
+    told += [superseded_sentence(one) for one in found.over_closed if one.superseded]
     return "\n".join(told)
+
+
+def superseded_sentence(one: OverClosed) -> str:
+    """A real EXIT that came after ours, and the one command that takes ours back."""
+    rows = ", ".join(order_id for order_id, _, _ in one.superseded)
+    return (
+        f"{one.key.trade_id} on {one.key.symbol} has a later EXIT of its own, so the backfill"
+        f" ({rows}) is one too many: {way_back(one)}"
+    )
 
 
 # --- go or no-go -------------------------------------------------------------------------------

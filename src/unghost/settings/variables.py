@@ -117,6 +117,15 @@ def _actor(value: object) -> str:
     return text
 
 
+def _ceiling(value: object) -> Decimal | None:
+    if value is None or str(value).strip().lower() == "none":
+        return None
+    try:
+        return parsing.amount(value)
+    except ValueError as wrong:
+        raise ValueError(f"{wrong}, or none") from wrong
+
+
 def _statuses(value: object) -> frozenset[str]:
     words = value if isinstance(value, frozenset) else str(value).split(",")
     statuses = frozenset(word.strip().lower() for word in words)
@@ -132,6 +141,7 @@ _Amount = Annotated[Decimal, BeforeValidator(parsing.amount)]
 _DustFraction = Annotated[
     Decimal, BeforeValidator(partial(parsing.fraction, at_most=LARGEST_DUST_FRACTION))
 ]
+_Share = Annotated[Decimal, BeforeValidator(partial(parsing.fraction, at_most=Decimal(1)))]
 
 
 def _setting(
@@ -196,6 +206,16 @@ class Settings(BaseSettings):
         "RECON_EXIT_BACKFILL_MAX_ROWS",
         "how many rows one batch may write; a larger one is refused whole",
         default=10_000,
+    )
+    max_notional: Annotated[Decimal | None, BeforeValidator(_ceiling)] = _setting(
+        "RECON_EXIT_BACKFILL_MAX_NOTIONAL",
+        "how much one batch may close of each quote currency (base units times price), or none",
+        default=Decimal(1_000_000),
+    )
+    max_share: _Share = _setting(
+        "RECON_EXIT_BACKFILL_MAX_SHARE",
+        "which fraction of a profile's open lifecycles an apply may close without being allowed to",
+        default=Decimal("0.5"),
     )
     attribution: Annotated[
         AttributionPolicy, BeforeValidator(parsing.one_of(AttributionPolicy))

@@ -40,6 +40,26 @@ WHERE NOT EXISTS (
 ORDER BY o.place
 RETURNING event_id, event_type, profile_id, symbol, payload, created_at;
 
+-- name: emit_once
+-- what was told is not told again, however long ago it was
+INSERT INTO reconciliation_event (event_type, profile_id, symbol, payload)
+SELECT o.event_type, o.profile_id, o.symbol, o.payload::jsonb
+FROM unnest(
+    %(event_types)s::text[],
+    %(profile_ids)s::text[],
+    %(symbols)s::text[],
+    %(payloads)s::text[]
+) WITH ORDINALITY AS o (event_type, profile_id, symbol, payload, place)
+WHERE NOT EXISTS (
+    SELECT FROM reconciliation_event AS e
+    WHERE e.profile_id = o.profile_id
+      AND e.event_type = o.event_type
+      AND e.symbol IS NOT DISTINCT FROM o.symbol
+      AND e.payload ->> 'key' = o.payload::jsonb ->> 'key'
+)
+ORDER BY o.place
+RETURNING event_id, event_type, profile_id, symbol, payload, created_at;
+
 -- name: emit
 -- whatever came before
 INSERT INTO reconciliation_event (event_type, profile_id, symbol, payload)

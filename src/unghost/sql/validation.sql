@@ -82,6 +82,51 @@ LEFT JOIN orders AS o
 WHERE (l.exit_qty - l.entry_qty) > {tolerance}
 ORDER BY l.profile_id, l.symbol, l.trade_id, {at} DESC NULLS LAST, o.order_id DESC;
 
+-- name: superseded
+-- the same for lifecycles that we have written to: what a cycle asks, without reading the rest
+WITH ours AS (
+    SELECT DISTINCT a.trade_id
+    FROM reconciliation_backfill_audit AS a
+    WHERE a.profile_id = %(profile_id)s
+      AND a.decision = 'APPLIED'
+), lifecycle AS (
+    SELECT
+        o.profile_id,
+        o.symbol,
+        o.trade_id,
+        SUM(CASE WHEN {action} = 'ENTRY' THEN {counted} ELSE 0 END) AS entry_qty,
+        SUM(CASE WHEN {action} = 'EXIT' THEN {counted} ELSE 0 END) AS exit_qty
+    FROM ours
+    JOIN orders AS o ON {profile_id} = %(profile_id)s AND {trade_id} = ours.trade_id
+    WHERE {status} IN ('filled', 'partially_filled', 'partially-filled')
+    GROUP BY o.profile_id, o.symbol, o.trade_id
+)
+SELECT
+    l.profile_id::text AS profile_id,
+    COALESCE(l.symbol::text, '') AS symbol,
+    l.trade_id::text AS trade_id,
+    l.entry_qty::text AS entry_qty,
+    l.exit_qty::text AS exit_qty,
+    o.order_id::text AS order_id,
+    COALESCE({o_quantities})::text AS quantity,
+    (
+        SELECT a.batch_id
+        FROM reconciliation_backfill_audit AS a
+        WHERE a.backfill_order_id = o.order_id::text
+          AND a.decision = 'APPLIED'
+        ORDER BY a.audit_id
+        LIMIT 1
+    ) AS batch_id
+FROM lifecycle AS l
+JOIN orders AS o
+  ON o.profile_id = l.profile_id
+ AND o.symbol IS NOT DISTINCT FROM l.symbol
+ AND o.trade_id = l.trade_id
+ AND {order_id} LIKE 'BFILL-%%'
+ AND {status} IN ('filled', 'partially_filled', 'partially-filled')
+WHERE (l.exit_qty - l.entry_qty) > {tolerance}
+ORDER BY l.profile_id, l.symbol, l.trade_id, {at} DESC NULLS LAST, o.order_id DESC;
+
 -- name: try_batch
 -- tried and taken back: shows that the record can be kept before anything rests on it
 INSERT INTO reconciliation_backfill_batch (batch_id, profile_id, mode, status, actor)

@@ -25,6 +25,13 @@ class EventLog:
 
         One transaction; in the order given. Of several equal ones the first is stored.
         """
+        return self._store("emit_throttled", events, throttle_ms=throttle_ms)
+
+    def emit_once(self, events: Sequence[Event]) -> tuple[Event, ...]:
+        """Store those whose type, profile, symbol and payload["key"] were never stored before."""
+        return self._store("emit_once", events)
+
+    def _store(self, name: str, events: Sequence[Event], **more: int) -> tuple[Event, ...]:
         if not events:
             return ()
         offered = {
@@ -32,12 +39,12 @@ class EventLog:
             "profile_ids": [event.profile_id for event in events],
             "symbols": [event.symbol for event in events],
             "payloads": [_json(event.payload) for event in events],
-            "throttle_ms": throttle_ms,
+            **more,
         }
         with self._database.transaction() as connection:
             connection.execute(block("events", "lock_profiles"), offered)
             # A statement of its own: its snapshot is taken after the lock, and sees the others'.
-            rows = connection.execute(block("events", "emit_throttled"), offered).fetchall()
+            rows = connection.execute(block("events", name), offered).fetchall()
         return tuple(_event(row) for row in rows)
 
     def emit(self, event: Event) -> None:

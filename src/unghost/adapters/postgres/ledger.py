@@ -278,6 +278,11 @@ class PostgresLedger(Reader):
         with self._session() as session:
             return validation.over_closed(session, profile_id)
 
+    def superseded(self, profile_id: str) -> tuple[OverClosed, ...]:
+        """The over-closed lifecycles with standing rows of ours, found from the audit."""
+        with self._session() as session:
+            return validation.superseded(session, profile_id)
+
     def audit_writable(self) -> bool:
         """Whether an audit row can be written and settled now; tried and taken back."""
         try:

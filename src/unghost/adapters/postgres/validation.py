@@ -14,7 +14,7 @@ from unghost.adapters.postgres.reading import Session
 from unghost.adapters.postgres.sql_blocks import block
 from unghost.model import LifecycleKey, OverClosed
 
-__all__ = ["decision_counts", "ghosts_left", "over_closed", "try_the_record"]
+__all__ = ["decision_counts", "ghosts_left", "over_closed", "superseded", "try_the_record"]
 
 
 def ghosts_left(
@@ -35,6 +35,12 @@ def decision_counts(conn: Connection[dict[str, Any]], profile_id: str) -> Mappin
 def over_closed(session: Session, profile_id: str) -> tuple[OverClosed, ...]:
     """Lifecycles with more EXIT than ENTRY, and our standing rows in them, latest first."""
     found = session.rows("validation", "over_closed", profile_id=profile_id)
+    return tuple(_over_closed(tuple(rows)) for _, rows in groupby(found, _key))
+
+
+def superseded(session: Session, profile_id: str) -> tuple[OverClosed, ...]:
+    """The over-closed lifecycles that hold rows of ours; those of the bot alone are left out."""
+    found = session.rows("validation", "superseded", profile_id=profile_id)
     return tuple(_over_closed(tuple(rows)) for _, rows in groupby(found, _key))
 
 
