@@ -85,13 +85,15 @@ def test_each_currency_has_the_ceiling_for_itself():
 @pytest.mark.parametrize("mode", (Mode.APPLY, Mode.DRY_RUN))
 def test_beyond_rows_or_notional_the_whole_batch_is_refused(mode):
     rulings = (ruling(1), ruling(2), ruling(3, "0"))
-    for rules in (Rules(mode=mode, max_rows=1), Rules(mode=mode, max_notional=Decimal(399))):
+    for name, rules in (
+        ("ROWS", Rules(mode=mode, max_rows=1)),
+        ("NOTIONAL", Rules(mode=mode, max_notional=Decimal(399))),
+    ):
         refused = limit(rulings, rules)
         assert [one.candidates for one in refused] == [(), (), ()]
         reasons = [refusal.reason for one in refused for refusal in one.refusals]
         assert reasons == [Reason.LIMIT_EXCEEDED] * 2
-    assert "notional: 400 USDT of at most 399" in refused[0].refusals[0].sentence
-    assert "RECON_EXIT_BACKFILL_MAX_NOTIONAL" in refused[0].refusals[0].sentence
+        assert f"RECON_EXIT_BACKFILL_MAX_{name}" in refused[0].refusals[0].sentence
 
 
 def test_the_share_stops_an_apply_until_it_is_allowed_and_a_dry_run_never():
