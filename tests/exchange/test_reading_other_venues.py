@@ -160,6 +160,8 @@ FEE = {"deduction": "no", "feeCoin": "USDT", "totalFee": "-0.25"}
         ([FEE], {"USDT": "0.25"}),
         ([FEE, {**FEE, "feeCoin": "BGB", "totalFee": "0.1"}], {"USDT": "0.25", "BGB": "-0.1"}),
         ([{**FEE, "deduction": "yes"}], None),
+        ([{**FEE, "deduction": "yes", "totalDeductionFee": "-0.2"}], None),
+        ([{**FEE, "deduction": "yes", "totalDeductionFee": "-0.25"}], {"USDT": "0.25"}),
         ([FEE, {**FEE, "deduction": "yes"}], None),
         ([], None),
         (None, None),
@@ -236,6 +238,65 @@ def test_bitget_tells_who_the_key_is_and_what_it_may_do(opened, read_only, verdi
     stage.world._accounts["main"] = replace(stage.world.account("main"), read_only=read_only)
     found = stage.findings()
     assert (found["account"], found["key rights"]) == (Verdict.OK, verdict)
+
+
+def test_bitget_a_page_that_does_not_end_as_it_says_is_doubt(opened):
+    from unghost.demo.world import Part
+
+    stage = opened("bitget")
+    size = CASES["bitget"].step
+    stage.trade("buy", 130, parts=[Part(quantity=size) for _ in range(130)])
+    for kept in (0, 29):
+        stage.venue.clear_faults()
+        call = CASES["bitget"].calls[Question.FILLS]
+        fault = Fault(kind=FaultKind.KEEP_ROWS, endpoint=call.endpoint, rows_kept=kept)
+        stage.venue.fault(fault.since_call(2))
+        assert "does not end with the id" in doubt(stage.fills())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), (("total", "-1"), ("holdSide", "net"), ("symbol", ""), ("posMode", None))
+)
+def test_bitget_a_position_that_is_odd_is_unknown(opened, name, value):
+    stage = opened("bitget")
+    stage.trade("buy")
+    stage.spoil(Question.POSITIONS, FaultKind.SET_FIELD, field_name=name, value=value)
+    assert stage.position().flatness is Flatness.UNKNOWN
+
+
+def test_bitget_orders_that_contradict_themselves_leave_no_ids(opened):
+    stage = opened("bitget")
+    stage.trade("buy")
+    other = Fault(
+        kind=FaultKind.CONTRADICT_ROW,
+        endpoint="orders-history",
+        field_name="clientOid",
+        value="another",
+    )
+    stage.venue.fault(other)
+    window = Window(start_at=stage.now - 2 * HOUR, end_at=stage.now)
+    assert stage.account.client_order_ids({stage.market: window}) == {}
+
+
+def test_bitget_markets_of_another_kind_are_not_read(opened):
+    stage = opened("bitget")
+    for odd in (
+        replace(stage.market, unified="XRP/EURC:EURC"),
+        replace(stage.market, contract_size=Decimal(10)),
+    ):
+        assert stage.account.positions([odd])[odd.unified].flatness is Flatness.UNKNOWN
+        window = Window(start_at=stage.now - HOUR, end_at=stage.now)
+        assert not stage.account.fills({odd: window})[odd.unified].complete
+
+
+@pytest.mark.parametrize("data", ('"text"', "{}", "null", '{"userId": "7"}'))
+def test_bitget_an_account_that_is_not_told_is_a_finding(opened, data):
+    stage = opened("bitget")
+    body = f'{{"code": "00000", "data": {data}}}'
+    stage.venue.fault(
+        Fault(kind=FaultKind.STATUS, endpoint="spot/account/info", status=200, body=body)
+    )
+    assert stage.findings()["account"] is Verdict.WARN
 
 
 # --- Gate ---------------------------------------------------------------------------------------
@@ -336,8 +397,27 @@ def test_gate_a_row_that_is_odd_is_unknown(opened, name, value):
 
 
 def test_gate_tells_mode_and_user(opened):
-    found = opened("gate").findings()
+    stage = opened("gate")
+    found = stage.findings()
     assert (found["position mode"], found["account"]) == (Verdict.OK, Verdict.OK)
+    stage.venue.fault(Fault(kind=FaultKind.EMPTY_OBJECT, endpoint="accounts"))
+    assert stage.findings()["position mode"] is Verdict.WARN
+
+
+def test_gate_a_row_of_another_contract_is_doubt(opened):
+    stage = opened("gate")
+    stage.trade("buy")
+    stage.spoil(Question.FILLS, FaultKind.SET_FIELD, field_name="contract", value="BTC_USDT")
+    assert "of another contract" in doubt(stage.fills())
+
+
+def test_gate_pages_that_do_not_move_on_are_doubt(opened, monkeypatch):
+    from unghost.adapters.exchange.venues import gate
+
+    monkeypatch.setattr(gate, "ROUND_PAGE", 1)
+    stage = opened("gate")
+    stage.trade("buy")
+    assert "do not move on" in doubt(stage.fills())
 
 
 # --- Hyperliquid --------------------------------------------------------------------------------
@@ -442,6 +522,63 @@ def test_hyperliquid_a_history_as_long_as_what_is_kept_is_doubt(opened, monkeypa
     assert "keeps no more" in doubt(stage.fills())
 
 
+def test_hyperliquid_pages_go_on_from_where_they_ended(opened, monkeypatch):
+    from unghost.adapters.exchange.venues import hyperliquid
+
+    monkeypatch.setattr(hyperliquid, "SURELY_UNCUT", 2)
+    stage = opened("hyperliquid")
+    for hours in (4, 3, 2):
+        stage.trade("buy", at=stage.now - hours * HOUR)
+    assert len(stage.fills().fills) == 3
+    endpoint, where = "info", {"type": "userFillsByTime"}
+    lost = Fault(kind=FaultKind.EMPTY_LIST, endpoint=endpoint, where=where).since_call(2)
+    stage.venue.fault(lost)
+    assert "does not go on from" in doubt(stage.fills())
+
+
+def test_hyperliquid_pages_that_do_not_move_on_are_doubt(opened, monkeypatch):
+    from unghost.adapters.exchange.venues import hyperliquid
+
+    monkeypatch.setattr(hyperliquid, "SURELY_UNCUT", 1)
+    stage = opened("hyperliquid")
+    stage.trade("buy")
+    assert "do not move on" in doubt(stage.fills())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    (
+        ("time", 1, "from before the time"),
+        ("side", "buy", "neither A nor B"),
+        ("coin", "", "the coin of a fill"),
+    ),
+)
+def test_hyperliquid_a_fill_that_is_odd_is_doubt(opened, name, value, words):
+    stage = opened("hyperliquid")
+    stage.trade("buy")
+    stage.spoil(Question.FILLS, FaultKind.SET_FIELD, field_name=name, value=value)
+    assert words in doubt(stage.fills())
+
+
+def test_hyperliquid_a_long_page_must_be_in_order():
+    from unghost.adapters.exchange.failures import ReadFailed
+    from unghost.adapters.exchange.venues.hyperliquid import _rows
+
+    newest_first = [{"coin": "XRP", "time": 1000 - n} for n in range(500)]
+    assert len(_rows(newest_first[:499])) == 499
+    assert len(_rows(newest_first[::-1])) == 500
+    with pytest.raises(ReadFailed, match="not in the order of time"):
+        _rows(newest_first)
+
+
+def test_hyperliquid_a_size_that_ccxt_reads_otherwise_is_unknown(opened, monkeypatch):
+    stage = opened("hyperliquid")
+    stage.trade("buy")
+    other = {"contracts": "7", "side": "long"}
+    monkeypatch.setattr(stage.account._client, "unified_position", lambda *_, **__: other)
+    assert "CCXT reads long 7" in stage.position().detail
+
+
 def test_hyperliquid_coins_resolve_by_their_names(opened):
     stage = opened("hyperliquid")
     assert stage.account.resolve(["XRP"])["XRP"] == stage.market
@@ -489,6 +626,59 @@ def test_kraken_futures_a_time_that_cannot_be_read_is_doubt(opened, value):
     stage.trade("buy")
     stage.spoil(Question.FILLS, FaultKind.SET_FIELD, field_name="fillTime", value=value)
     assert doubt(stage.fills())
+
+
+def test_kraken_futures_a_size_that_ccxt_reads_otherwise_is_unknown(opened, monkeypatch):
+    stage = opened("krakenfutures")
+    stage.trade("buy")
+    monkeypatch.setattr(
+        stage.account._client, "unified_position", lambda *_, **__: {"contracts": "7"}
+    )
+    assert "CCXT reads 7" in stage.position().detail
+
+
+def test_kraken_futures_pages_go_on_from_where_they_ended(opened):
+    stage = opened("krakenfutures")
+    for minutes in range(1, 131):
+        stage.trade("buy", at=stage.now - timedelta(minutes=minutes))
+    assert len(stage.fills().fills) == 130
+    for kept in (0, 29):
+        stage.venue.clear_faults()
+        fault = Fault(kind=FaultKind.KEEP_ROWS, endpoint="fills", rows_kept=kept)
+        stage.venue.fault(fault.since_call(2))
+        reading = stage.fills()
+        assert kept or "does not go on from" in doubt(reading)
+        assert {fill.fill_id for fill in reading.fills} <= {
+            str(fill.fill_id) for fill in stage.world.fills("main")
+        }
+
+
+def test_kraken_futures_more_fills_in_a_millisecond_than_a_page_holds_are_doubt(opened):
+    from unghost.demo.world import Part
+
+    stage = opened("krakenfutures")
+    size = CASES["krakenfutures"].step
+    stage.trade("buy", 120, parts=[Part(quantity=size) for _ in range(120)])
+    assert "do not move on" in doubt(stage.fills())
+
+
+def test_kraken_futures_a_page_in_another_order_is_doubt(opened):
+    stage = opened("krakenfutures")
+    stage.trade("buy", at=stage.now - 3 * HOUR)
+    stage.trade("buy", at=stage.now - 2 * HOUR)
+    long_ago = "2020-01-01T00:00:00.000Z"
+    stage.spoil(Question.FILLS, FaultKind.SET_FIELD, field_name="fillTime", value=long_ago)
+    assert "newest first" in doubt(stage.fills())
+
+
+def test_a_walk_without_an_end_is_doubt(opened, monkeypatch):
+    from unghost.adapters.exchange.venues import walk
+
+    monkeypatch.setattr(walk, "MAX_PAGES", 1)
+    stage = opened("krakenfutures")
+    for hours in range(1, 131):
+        stage.trade("buy", at=stage.now - timedelta(minutes=hours))
+    assert "more than 1 pages" in doubt(stage.fills())
 
 
 def test_kraken_futures_reads_back_to_the_window_and_no_further(opened):

@@ -1,7 +1,8 @@
 """Bitget's linear perpetuals ("mix") of a classic account. Facts: the exchange's documentation.
 
 Positions: one `all-position` per kind of product, which lists only what is held. Fills: `fills`,
-newest first, in slices of less than 7 days, each by `idLessThan`; 90 days are kept.
+newest first, in slices of less than 7 days, each by `idLessThan`; 90 days are kept. A page tells
+the id that it ends with, which must be that of its last row.
 
 In hedge mode the `side` that a fill tells is the side of its *position*: a fill that closes a
 long one is told as buy. CCXT passes that on as if it had bought; here `tradeSide` tells what was
@@ -283,6 +284,8 @@ def _rows(
     if any(row.get("symbol") != walk.market.native_id for row in rows):
         raise malformed(f"a row of another symbol came with those of {walk.market.native_id}")
     ids = [int(exact(row.get(id_name), f"the id in {list_name}")) for row in rows]
+    if str(data.get("endId") or "") != str(ids[-1] if ids else ""):
+        raise malformed(f"a page of {list_name} does not end with the id that it says it does")
     return ids, [read(row) for row in rows]
 
 
@@ -342,16 +345,23 @@ def _one_way_side(told_side: str, action: str, kind: FillKind) -> Side:
 
 
 def _fees(row: Row) -> list[Row] | None:
-    """Each fee told, turned to paid above zero; None where a deduction makes it unclear."""
+    """Each fee told, turned to paid above zero; None where a deduction leaves it open."""
     details = row.get("feeDetail")
     if not isinstance(details, list) or not details:
         return None
-    if not all(isinstance(each, dict) and each.get("deduction") == "no" for each in details):
+    if not all(isinstance(each, dict) and _is_clear(each) for each in details):
         return None
     return [
         {"cost": -exact(each.get("totalFee"), "the fee of a fill"), "currency": each.get("feeCoin")}
         for each in details
     ]
+
+
+def _is_clear(fee: Row) -> bool:
+    """Not deducted from anything else, or all of it."""
+    return fee.get("deduction") == "no" or (
+        fee.get("deduction") == "yes" and fee.get("totalDeductionFee") == fee.get("totalFee")
+    )
 
 
 # Examination
