@@ -141,7 +141,7 @@ class RecordedFace:
             return Answer(body={"role": "user"})
         again = call.path in self._asked
         self._asked.add(call.path)
-        body = without_rows(self.body) if again else self.body
+        body = rest_of(self.body, call.params) if again else self.body
         return Answer(raw=json.dumps(body).encode())
 
     def too_many(self, call: Call, excess: Any) -> Answer:
@@ -149,6 +149,16 @@ class RecordedFace:
 
     def rows(self, _: Json) -> list[Json] | None:
         return None
+
+
+def rest_of(body: Any, params: Mapping[str, str]) -> Json:
+    """What the page behind the last one holds: nothing, save where pages overlap by time."""
+    if "startTime" in params and isinstance(body, list):
+        return [row for row in body if int(row["time"]) >= int(params["startTime"])]
+    if "lastFillTime" in params:
+        before = params["lastFillTime"]
+        return {**body, "fills": [row for row in body["fills"] if row["fillTime"] < before]}
+    return without_rows(body)
 
 
 def without_rows(body: Json, name: str = "") -> Json:

@@ -525,7 +525,7 @@ def test_hyperliquid_a_history_as_long_as_what_is_kept_is_doubt(opened, monkeypa
 def test_hyperliquid_pages_go_on_from_where_they_ended(opened, monkeypatch):
     from unghost.adapters.exchange.venues import hyperliquid
 
-    monkeypatch.setattr(hyperliquid, "SURELY_UNCUT", 2)
+    monkeypatch.setattr(hyperliquid, "LONG_PAGE", 2)
     stage = opened("hyperliquid")
     for hours in (4, 3, 2):
         stage.trade("buy", at=stage.now - hours * HOUR)
@@ -539,7 +539,7 @@ def test_hyperliquid_pages_go_on_from_where_they_ended(opened, monkeypatch):
 def test_hyperliquid_pages_that_do_not_move_on_are_doubt(opened, monkeypatch):
     from unghost.adapters.exchange.venues import hyperliquid
 
-    monkeypatch.setattr(hyperliquid, "SURELY_UNCUT", 1)
+    monkeypatch.setattr(hyperliquid, "LONG_PAGE", 1)
     stage = opened("hyperliquid")
     stage.trade("buy")
     assert "do not move on" in doubt(stage.fills())
@@ -590,7 +590,9 @@ def test_hyperliquid_only_the_own_liquidation_is_one(opened):
     stage.trade("sell", 2, at=stage.now - HOUR / 2, kind=TrueKind.LIQUIDATION)
     assert stage.fills().fills[1].kind is FillKind.LIQUIDATION
     other = {"liquidatedUser": "0xsomebody", "method": "market", "markPx": "1"}
-    stage.spoil(Question.FILLS, FaultKind.SET_FIELD, field_name="liquidation", value=other)
+    call = CASES["hyperliquid"].calls[Question.FILLS]
+    named = Fault(kind=FaultKind.SET_FIELD, field_name="liquidation", value=other)
+    stage.venue.fault(replace(named, endpoint=call.endpoint, where=call.where).on_call(1))
     assert stage.fills().fills[0].kind is FillKind.TRADE
 
 
@@ -637,20 +639,19 @@ def test_kraken_futures_a_size_that_ccxt_reads_otherwise_is_unknown(opened, monk
     assert "CCXT reads 7" in stage.position().detail
 
 
-def test_kraken_futures_pages_go_on_from_where_they_ended(opened):
+def test_kraken_futures_pages_go_on_until_nothing_older_is_told(opened):
     stage = opened("krakenfutures")
     for minutes in range(1, 131):
         stage.trade("buy", at=stage.now - timedelta(minutes=minutes))
-    assert len(stage.fills().fills) == 130
-    for kept in (0, 29):
+    for kept, count in ((29, 130), (100, 130)):
         stage.venue.clear_faults()
-        fault = Fault(kind=FaultKind.KEEP_ROWS, endpoint="fills", rows_kept=kept)
-        stage.venue.fault(fault.since_call(2))
-        reading = stage.fills()
-        assert kept or "does not go on from" in doubt(reading)
-        assert {fill.fill_id for fill in reading.fills} <= {
-            str(fill.fill_id) for fill in stage.world.fills("main")
-        }
+        cut = Fault(kind=FaultKind.KEEP_ROWS, endpoint="fills", rows_kept=kept)
+        stage.venue.fault(cut.since_call(2))
+        assert len(stage.fills().fills) == count
+    stage.venue.clear_faults()
+    lost = Fault(kind=FaultKind.KEEP_ROWS, endpoint="fills", rows_kept=0)
+    stage.venue.fault(lost.since_call(2))
+    assert "does not go on from" in doubt(stage.fills())
 
 
 def test_kraken_futures_more_fills_in_a_millisecond_than_a_page_holds_are_doubt(opened):

@@ -6,9 +6,10 @@ an API wallet is not. There is one position per coin, never two sides.
 
 Positions: `clearinghouseState` lists only what is held; the notionals of its rows must add up to
 the total that it tells besides. Fills: `userFillsByTime` for all coins at once, oldest first; each
-page after the first starts *at* the last fill known. Only the newest 10 000 fills are kept: they
-are read to the present, so that a history that was cut off is seen by its length. Each fill tells
-the position before it: where they do not follow on from one another, one is missing.
+page after the first starts *at* the last fill known, until one tells nothing new. Only the newest
+10 000 fills are kept: they are read to the present, so that a history that was cut off is seen by
+its length. Each fill tells the position before it: where they do not follow on from one another,
+one is missing.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ Row = Mapping[str, Any]
 INFO: Final = "publicPostInfo"
 """Every question goes there. Orders go to another address, which is not on the list of reads."""
 
-SURELY_UNCUT: Final = 500
+LONG_PAGE: Final = 500
 """The smallest limit that any page of the documentation names (2000 is told for fills)."""
 KEPT: Final = 10_000
 NOTIONAL_TOLERANCE: Final = Decimal("0.01")
@@ -235,14 +236,14 @@ async def _history(
             {**question, "startTime": start}, lambda answer: told_of(_rows(answer.value), read)
         )
         _require_overlap(page, known, start)
-        newest = max((_time(each.row) for each in page), default=start)
+        newest, count = max((_time(each.row) for each in page), default=start), len(known)
         known |= {each.key: each for each in page}
         if len(known) >= KEPT:
             raise malformed(f"{KEPT} fills were read, and the exchange keeps no more than these")
-        if len(page) < SURELY_UNCUT:
-            return list(known.values())
-        if newest == start:
+        if newest == start and len(page) >= LONG_PAGE:
             raise malformed(f"the pages do not move on from the time {start}")
+        if len(known) == count:
+            return list(known.values())
         start = newest
 
 
@@ -251,7 +252,7 @@ def _rows(answer: object) -> Sequence[Row]:
     for row in rows:
         text(row.get("coin"), "the coin of a fill")
         _time(row)
-    if len(rows) >= SURELY_UNCUT and any(_time(b) < _time(a) for a, b in pairwise(rows)):
+    if len(rows) >= LONG_PAGE and any(_time(b) < _time(a) for a, b in pairwise(rows)):
         raise malformed("a long page of userFillsByTime is not in the order of time")
     return rows
 

@@ -2,9 +2,9 @@
 
 Positions: `openpositions` lists only what is held, one row per contract; there are no two sides.
 Fills: `fills` for all contracts at once, newest first, 100 a page; `lastFillTime` asks for what was
-before a time, so the next page is asked for from one millisecond after the oldest fill known: the
-pages overlap, and fills of one millisecond are not torn apart. The answers tell no fee: CCXT makes
-one up from the list of prices, and it is not believed.
+before a time, so the next page is asked for from one millisecond after the oldest fill known, until
+one tells nothing older: the pages overlap, and fills of one millisecond are not torn apart. The
+answers tell no fee: CCXT makes one up from the list of prices, and it is not believed.
 """
 
 from __future__ import annotations
@@ -180,11 +180,13 @@ async def _history(
         page = await walk.page(params, lambda answer: told_of(_page(answer.value), read))
         _require_overlap(page, known, before)
         known |= {each.key: each for each in page}
-        if len(page) % ROUND_PAGE or not page or _time(page[-1].row) < window.start_at:
+        if not page or _time(page[-1].row) < window.start_at:
             return list(known.values())
         oldest = _time(page[-1].row) + MILLISECOND
-        if oldest == before:
+        if oldest == before and len(page) % ROUND_PAGE == 0:
             raise malformed(f"the pages do not move on from the time {_iso(oldest)}")
+        if oldest == before:
+            return list(known.values())
         before = oldest
 
 
