@@ -31,7 +31,7 @@ def stage(bench: Bench) -> Bench:
 
 def asked(bench: Bench) -> Counter[str]:
     """Calls by question, as the venue's own log has them; anything else by its path."""
-    names = {call.endpoint: name for name, call in reversed(CALLS[bench.exchange].items())}
+    names = {call.endpoint: name for name, call in reversed(list(CALLS[bench.exchange].items()))}
     found: Counter[str] = Counter()
     for request in bench.venue.requests():
         ends = (end for end in names if request.path.endswith("/" + end))
