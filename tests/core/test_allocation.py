@@ -8,6 +8,7 @@ from tests.core.builders import (
     BTC,
     ETH,
     LONG,
+    NOW,
     SHORT,
     SPOT,
     at,
@@ -36,6 +37,7 @@ from unghost.model import (
     PositionLeg,
     Reason,
     Rules,
+    Window,
 )
 from unghost.netting import split
 
@@ -201,7 +203,8 @@ def test_the_first_closes_before_the_second_opens():
 
 @pytest.mark.parametrize(("entered", "closes"), ((610, True), (611, False)))
 def test_an_entry_may_be_stamped_ten_seconds_late(entered, closes):
-    found = claimed([entry("e1", 5, entered)], [sell("s1", 5, 600)])
+    span = Window(start_at=at(0), end_at=NOW)
+    found = claimed([entry("e1", 5, entered)], [sell("s1", 5, 600)], span=span)
     assert found == {"t-1": ["s1 5 exact_quantity"] if closes else []}
 
 

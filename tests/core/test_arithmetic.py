@@ -229,3 +229,15 @@ def test_a_part_that_is_claimed_later_gets_what_is_left_of_the_fee():
     later = candidates(ruled(evidence([*rows, written(first)], order), rules=rules))
     assert (first.fee, second.fee) == (dec("0.03"), dec("0.07"))
     assert [(one.order_id, one.fee) for one in later] == [(second.order_id, dec("0.07"))]
+
+
+def test_the_shares_lie_side_by_side_after_what_the_ledger_holds():
+    """0.10 over three: 0.03, 0.04, 0.03. The first is the bot's; ours are the others."""
+    rows = [
+        exit_("r1", 1, 600, trade="t-9", xid="s1"),
+        entry("e1", 1, 0, trade="t-1"),
+        entry("e2", 1, 1, trade="t-2"),
+    ]
+    order = [sell("s1", 3, 600, fees=fees(("USDT", "0.10")))]
+    found = candidates(ruled(evidence(rows, order), rules=Rules(fee_scale=2)))
+    assert [one.fee for one in found] == [dec("0.04"), dec("0.03")]
