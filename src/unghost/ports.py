@@ -77,6 +77,12 @@ class LedgerReader(Protocol):
         """
         ...
 
+    def rows_of_trades(
+        self, keys: Collection[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], tuple[LedgerRow, ...]]:
+        """Every row of the given (profile_id, trade_id), open or not, oldest first."""
+        ...
+
     def entry_sides(
         self, keys: Collection[tuple[str, str]]
     ) -> Mapping[tuple[str, str], tuple[LedgerRow, ...]]:

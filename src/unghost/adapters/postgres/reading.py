@@ -100,6 +100,14 @@ class Reader(ABC):
             )
         return tuple(sorted(map(_ledger_row, found), key=lambda row: row.order_id))
 
+    def rows_of_trades(self, keys: Collection[Trade]) -> Mapping[Trade, tuple[LedgerRow, ...]]:
+        """Every row of the given (profile_id, trade_id), oldest first; a trade may have none."""
+        if not keys:
+            return {}
+        with self._session() as session:
+            rows = _rows_of_trades(session, "rows_of_trades", set(keys))
+        return {key: tuple(rows[key]) for key in keys}
+
     def entry_sides(self, keys: Collection[Trade]) -> Mapping[Trade, tuple[LedgerRow, ...]]:
         """ENTRY rows (case aside) of the given (profile_id, trade_id); a trade may have none."""
         if not keys:

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from unghost.adapters.postgres.history import GatesSeen
 from unghost.gates import GATES
-from unghost.model import AuditRow, GateVerdict
+from unghost.model import GateVerdict
 
 _WORST_FIRST: Final = (GateVerdict.CLOSED, GateVerdict.UNKNOWN, GateVerdict.OPEN)
 
@@ -31,26 +32,12 @@ class GateLamp:
     age_seconds: int
 
 
-def gate_lamps(rows: Iterable[AuditRow], now: datetime) -> tuple[GateLamp, ...]:
+def gate_lamps(seen: Iterable[GatesSeen], now: datetime) -> tuple[GateLamp, ...]:
     """One lamp for each gate, in the order of the checklist; none where nothing was judged."""
-    judged = [(row.created_at, _gates(row)) for row in _one_row_each(rows)]
+    judged = [(one.written_at, {str(gate["name"]): gate for gate in one.gates}) for one in seen]
     names = [gate.__name__ for gate in GATES]
     found = {name: [(at, gates[name]) for at, gates in judged if name in gates] for name in names}
     return tuple(_lamp(name, results, now) for name, results in found.items() if results)
-
-
-def _one_row_each(rows: Iterable[AuditRow]) -> list[AuditRow]:
-    """A lifecycle may have several rows, all with the same gates; the fullest account is kept."""
-    kept: dict[tuple[str, str], AuditRow] = {}
-    for row in rows:
-        key = (row.symbol, row.trade_id)
-        if key not in kept or len(_gates(row)) > len(_gates(kept[key])):
-            kept[key] = row
-    return list(kept.values())
-
-
-def _gates(row: AuditRow) -> Mapping[str, Mapping[str, Any]]:
-    return {str(gate["name"]): gate for gate in row.evidence.get("gates", ())}
 
 
 def _lamp(

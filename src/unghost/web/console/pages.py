@@ -1,0 +1,175 @@
+"""What each page shows, gathered from a desk and the record. Reads only; nothing is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from unghost.adapters.postgres.history import History, Lived
+from unghost.cycle import Desk, detect_ghosts
+from unghost.model import (
+    AuditRow,
+    Batch,
+    BatchStatus,
+    Decision,
+    LifecycleKey,
+    Mode,
+    PauseReading,
+    Reason,
+)
+from unghost.rollback import UndoPreview
+from unghost.web.console import figures
+from unghost.web.console.charts import Chart
+from unghost.web.console.ghosts import Ghost, exposure, ghosts
+from unghost.web.console.lamps import GateLamp, gate_lamps
+from unghost.web.console.leg import read_leg
+from unghost.web.console.lifecycle import LifecycleView, lifecycle_view
+from unghost.web.console.lives import Life, ghosts_chart
+
+BATCHES_SHOWN: Final = 10
+ROWS_SHOWN: Final = 500
+"""More rows of a batch than people read; the audit pages and exports hold all."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProfileCard:
+    """A profile at a glance. `version` is what a form sends back as seen."""
+
+    profile_id: str
+    anchor: str
+    pause: PauseReading
+    own_pause: bool
+    ghosts: tuple[Ghost, ...]
+    batch: Batch | None
+    gates: tuple[GateLamp, ...]
+    version: str
+
+    @property
+    def open_count(self) -> int:
+        """How many lifecycles the ledger says are open."""
+        return len(self.ghosts)
+
+    @property
+    def notional(self) -> Decimal:
+        """What the bot counts for all of them."""
+        return exposure(self.ghosts)[0]
+
+    @property
+    def currency(self) -> str:
+        """The currency of `notional`, as far as the record knows it."""
+        return exposure(self.ghosts)[1]
+
+
+def profile_card(desk: Desk, history: History, *, number: int, version: str) -> ProfileCard:
+    """Read one profile; `number` makes its anchor on the page."""
+    profile_id = desk.profile.profile_id
+    batch = next(iter(desk.ledger.batches(profile_id, limit=1)), None)
+    seen = history.gates(batch.batch_id) if batch else ()
+    return ProfileCard(
+        profile_id=profile_id,
+        anchor=f"profile-{number}",
+        pause=desk.pause.read(profile_id),
+        own_pause=desk.own_pause,
+        ghosts=ghosts(detect_ghosts(desk), history.last_decisions(profile_id)),
+        batch=batch,
+        gates=gate_lamps(seen, desk.clock()),
+        version=version,
+    )
+
+
+def ghosts_history(
+    cards: Iterable[ProfileCard], lived: Iterable[Lived], now: datetime
+) -> Chart | None:
+    """The chart of the overview: a ghost lives until its lifecycle is no longer open."""
+    open_now = {ghost.key for card in cards for ghost in card.ghosts}
+    lives = [Life(began_at=one.began_at, ended_at=_ended(one, open_now)) for one in lived]
+    return ghosts_chart(lives, now)
+
+
+def _ended(one: Lived, open_now: set[LifecycleKey]) -> datetime | None:
+    if one.key in open_now:
+        return None
+    return one.applied_at or one.seen_at
+
+
+def latest_plan(batches: Iterable[Batch]) -> Batch | None:
+    """The newest finished dry run, unless something was applied since."""
+    newest = next((one for one in batches if one.status is BatchStatus.FINISHED), None)
+    return newest if newest is not None and newest.mode is Mode.DRY_RUN else None
+
+
+# --- lifecycle ---------------------------------------------------------------------------------
+
+
+def lifecycle_page(desk: Desk, key: LifecycleKey) -> LifecycleView | None:
+    """Read one lifecycle and its leg; None where neither ledger nor record know it."""
+    rows = desk.ledger.rows_of_trades([(key.profile_id, key.trade_id)])[
+        key.profile_id, key.trade_id
+    ]
+    record = desk.ledger.audit_rows(
+        profile_id=key.profile_id, symbol=key.symbol, trade_id=key.trade_id
+    )
+    own = [row for row in rows if row.symbol == key.symbol]
+    if not own and not record:
+        return None
+    times = [row.at for row in own if row.at is not None]
+    reading = read_leg(desk, key, min(times, default=None))
+    return lifecycle_view(key, rows, record, reading)
+
+
+# --- rooms for decimal places ------------------------------------------------------------------
+
+
+def rooms(**columns: Sequence[Decimal | None]) -> Mapping[str, int]:
+    """How many decimal places each column needs, so that the points stand in line."""
+    return {name: figures.places(values) for name, values in columns.items()}
+
+
+def audit_rooms(rows: Sequence[AuditRow]) -> Mapping[str, int]:
+    """The same for a table of audit rows."""
+    return rooms(
+        filled=[row.filled_qty for row in rows],
+        price=[row.price for row in rows],
+        remainder=[row.remainder_qty for row in rows],
+    )
+
+
+def lifecycle_rooms(view: LifecycleView) -> Mapping[str, int]:
+    """The same for the page of a lifecycle."""
+    return rooms(
+        quantity=[
+            *(row.quantity for row in view.rows),
+            *(order.quantity for order in view.orders),
+        ],
+        row_price=[row.price for row in view.rows],
+        fill_price=[order.price for order in view.orders],
+        exit=[row.filled_qty for row in view.history],
+    )
+
+
+def undo_rooms(preview: UndoPreview) -> Mapping[str, int]:
+    """The same for the preview of an undo."""
+    return rooms(quantity=[one.quantity for one in preview.changes])
+
+
+def in_reading_order(rows: Iterable[AuditRow]) -> tuple[AuditRow, ...]:
+    """Rows of a batch as people read them: what is written first, then by market."""
+    order = {Decision.NO_GO: 1}
+    return tuple(
+        sorted(
+            rows,
+            key=lambda row: (order.get(row.decision, 0), row.symbol, row.trade_id, row.audit_id),
+        )
+    )
+
+
+def reasons_of(found: Iterable[Ghost]) -> Mapping[str, Sequence[Any]]:
+    """What the filters of the table offer."""
+    found = tuple(found)
+    return {
+        "decisions": sorted({one.decision for one in found if one.decision}),
+        "reasons": sorted({reason for one in found for reason in one.reasons}, key=Reason),
+    }
