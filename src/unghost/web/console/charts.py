@@ -204,9 +204,9 @@ def _shade(plot: _Plot) -> Iterator[Markup]:
     moments = sorted({point.at for point in (*one, *other)} | {plot.chart.end_at})
     for start_at, end_at in pairwise(moments):
         values = value_at(one, start_at), value_at(other, start_at)
-        if values[0] != values[1]:
+        left, right = plot.across(start_at), plot.across(end_at)
+        if values[0] != values[1] and right - left >= 1:  # narrower is nothing that can be seen
             top, bottom = sorted(plot.y.at(value) for value in values)
-            left, right = plot.across(start_at), plot.across(end_at)
             yield Markup('<rect class="apart" x="{}" y="{}" width="{}" height="{}"></rect>').format(
                 left, top, right - left, bottom - top
             )

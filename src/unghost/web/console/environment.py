@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from decimal import Decimal
 from functools import cache
 from secrets import token_urlsafe
 from typing import Final
@@ -11,12 +14,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from unghost import __version__, rowfacts
+from unghost.gates import show_key
 from unghost.model import AuditRow, LifecycleKey, Reason
 from unghost.report import REASONS, WHAT_TO_DO
 from unghost.web.console import charts, figures
 
 _SEPARATOR: Final = ", "
 _TOLD_AT_MOST: Final = 12
+_NUMBER: Final = re.compile(r"-?[0-9]{1,40}\.[0-9]{1,40}")
 
 
 @cache
@@ -29,9 +34,10 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"spoken": spoken, "told": told}
+    environment.filters |= {"sentence": sentence, "spoken": spoken, "told": told}
     environment.globals |= {
         "ago": figures.ago,
+        "batch_address": batch_address,
         "counted": figures.counted,
         "draw": charts.draw,
         "export_address": export_address,
@@ -62,6 +68,11 @@ def profile_address(profile_id: str) -> str:
     return f"/profiles/{quote(profile_id, safe='')}"
 
 
+def batch_address(batch_id: str) -> str:
+    """The page of a batch."""
+    return f"/batches/{quote(batch_id, safe='')}"
+
+
 def lifecycle_address(key: LifecycleKey | AuditRow) -> str:
     """The page of a lifecycle; symbols hold slashes, so they are no part of the path."""
     wanted = urlencode({"symbol": key.symbol, "trade_id": key.trade_id})
@@ -69,9 +80,9 @@ def lifecycle_address(key: LifecycleKey | AuditRow) -> str:
 
 
 def export_address(kind: str, form: str, **wanted: str) -> str:
-    """Where the API gives the same rows as a file; `form` is csv or jsonl."""
+    """Where the same rows are a file; `kind` is audit or events, `form` csv or jsonl."""
     named = {name: text for name, text in wanted.items() if text}
-    return f"/api/v1/{kind}/export?{urlencode({'format': form, **named})}"
+    return f"/{kind}/export.{form}?{urlencode(named)}".rstrip("?")
 
 
 def live(address: str, seconds: int | None) -> Markup:
@@ -95,11 +106,21 @@ def spoken(word: object) -> str:
 
 def told(value: object) -> str:
     """A value of an event's payload in a line."""
-    if not isinstance(value, list | tuple):
-        return str(value)
-    shown = _SEPARATOR.join(str(one) for one in value[:_TOLD_AT_MOST])
-    left_out = len(value) - _TOLD_AT_MOST
-    return f"{shown} and {left_out} more" if left_out > 0 else shown
+    if isinstance(value, Mapping):
+        return _SEPARATOR.join(f"{name} {told(one)}" for name, one in sorted(value.items()))
+    if isinstance(value, list | tuple):
+        shown = _SEPARATOR.join(str(one) for one in value[:_TOLD_AT_MOST])
+        left_out = len(value) - _TOLD_AT_MOST
+        return f"{shown} and {left_out} more" if left_out > 0 else shown
+    text = str(value)
+    return figures.plain(Decimal(text)) if _NUMBER.fullmatch(text) else text
+
+
+def sentence(row: AuditRow) -> str:
+    """Why a row was refused, without the names that its line shows already."""
+    named = LifecycleKey(profile_id=row.profile_id, symbol=row.symbol, trade_id=row.trade_id)
+    said = str(row.evidence.get("sentence", ""))
+    return said.removeprefix(f"{show_key(named)}: ")
 
 
 def meaning(reason: Reason | str) -> str:

@@ -14,7 +14,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 from unghost.adapters.postgres.history import GatesSeen
-from unghost.gates import GATES
 from unghost.model import GateVerdict
 
 _WORST_FIRST: Final = (GateVerdict.CLOSED, GateVerdict.UNKNOWN, GateVerdict.OPEN)
@@ -33,11 +32,12 @@ class GateLamp:
 
 
 def gate_lamps(seen: Iterable[GatesSeen], now: datetime) -> tuple[GateLamp, ...]:
-    """One lamp for each gate, in the order of the checklist; none where nothing was judged."""
-    judged = [(one.written_at, {str(gate["name"]): gate for gate in one.gates}) for one in seen]
-    names = [gate.__name__ for gate in GATES]
-    found = {name: [(at, gates[name]) for at, gates in judged if name in gates] for name in names}
-    return tuple(_lamp(name, results, now) for name, results in found.items() if results)
+    """One lamp for each gate, in the order in which they are passed."""
+    found: dict[str, list[tuple[datetime, Mapping[str, Any]]]] = {}
+    for one in seen:
+        for gate in one.gates:
+            found.setdefault(str(gate["name"]), []).append((one.written_at, gate))
+    return tuple(_lamp(name, results, now) for name, results in found.items())
 
 
 def _lamp(
@@ -61,8 +61,8 @@ def _value(worst: GateVerdict, number: int, gates: Sequence[Mapping[str, Any]]) 
     if len(values) == 1:
         return next(iter(values))
     if worst is GateVerdict.OPEN:
-        return f"all {len(gates)} lifecycles"
-    return f"{number} of {len(gates)} lifecycles"
+        return f"all {len(gates)}"
+    return f"{number} of {len(gates)}"
 
 
 def _age(at: datetime, gate: Mapping[str, Any], now: datetime) -> int:

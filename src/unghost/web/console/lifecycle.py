@@ -1,4 +1,4 @@
-"""What the page of a lifecycle shows, out of its rows, its record and one reading of its leg. Pure."""
+"""What the page of a lifecycle shows: rows, record, and one reading of its leg. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each page shows, gathered from a desk and the record. Reads only; nothing is decided here."""
+"""What each page shows, gathered from a desk and the record. Reads only, and decides nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from unghost.adapters.postgres.history import History, Lived
-from unghost.cycle import Desk, detect_ghosts
+from unghost.cycle import Desk, GoNoGo, detect_ghosts
 from unghost.model import (
     AuditRow,
     Batch,
@@ -93,6 +93,22 @@ def _ended(one: Lived, open_now: set[LifecycleKey]) -> datetime | None:
     if one.key in open_now:
         return None
     return one.applied_at or one.seen_at
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GoShown:
+    """The go/no-go of a plan. `trouble` says why there is no verdict, `why_not` who may not act."""
+
+    verdict: GoNoGo | None
+    rows: int
+    version: str
+    trouble: str = ""
+    why_not: str = ""
+
+    @property
+    def may_apply(self) -> bool:
+        """Whether the form is shown."""
+        return self.verdict is not None and self.verdict.go and not self.why_not
 
 
 def latest_plan(batches: Iterable[Batch]) -> Batch | None:

@@ -105,7 +105,11 @@ def trouble_of(error: Exception) -> Trouble | None:
 
 
 def _trouble_of_ours(error: UnghostError) -> Trouble | None:
-    statuses = ((UsageError, NOT_FOUND), (RefusedError, CONFLICT), (EnvironmentFailure, UNAVAILABLE))
+    statuses = (
+        (UsageError, NOT_FOUND),
+        (RefusedError, CONFLICT),
+        (EnvironmentFailure, UNAVAILABLE),
+    )
     status = next((number for kind, number in statuses if isinstance(error, kind)), None)
     return None if status is None else Trouble(status=status, detail=str(error))
 

@@ -76,7 +76,9 @@
         again(current);
         return;
       }
-      again(replace(current, html));
+      const kept = replace(current, html);
+      kept?.querySelectorAll("[data-live]").forEach(watch);
+      again(kept);
     };
     window.setTimeout(() => void turn(region), seconds * 1000);
   };

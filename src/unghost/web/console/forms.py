@@ -1,0 +1,56 @@
+"""What a form of the console sends, read once and checked: the hidden field against forgery too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from secrets import compare_digest
+from typing import Annotated
+
+from fastapi import Depends, Form, HTTPException
+
+from unghost.web.console.backstage import Act, Visitor
+from unghost.web.console.environment import profile_address
+from unghost.web.console.rendering import FORBIDDEN
+
+Short = Annotated[str, Form(max_length=200)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ActionForm:
+    """The fields of a form that acts. `seen` is the version of what its page showed."""
+
+    csrf: str
+    seen: str
+    key: str
+    reason: str
+    confirmation: str
+    back: str
+
+    def act(self, person: Visitor) -> Act:
+        """The action of this person. Raises HTTPException 403 for a form that is not ours."""
+        if not compare_digest(self.csrf.encode(), person.csrf.encode()):
+            raise HTTPException(
+                FORBIDDEN, "The form was not made for your session. Load the page again."
+            )
+        return Act(person=person, key=self.key, seen=self.seen)
+
+    def back_to(self, profile_id: str) -> str:
+        """The page that the form was on; never an address of somebody else's."""
+        return "/" if self.back == "/" else profile_address(profile_id)
+
+
+def filled_form(  # noqa: PLR0917 - the fields of a form
+    csrf: Short = "",
+    seen: Short = "",
+    key: Short = "",
+    reason: Short = "",
+    confirmation: Short = "",
+    back: Short = "",
+) -> ActionForm:
+    """Read the form."""
+    return ActionForm(
+        csrf=csrf, seen=seen, key=key, reason=reason, confirmation=confirmation, back=back
+    )
+
+
+Filled = Annotated[ActionForm, Depends(filled_form)]

@@ -1,0 +1,198 @@
+"""Who may do what, and how a page behaves that somebody is using."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+ACTIONS = (
+    "/profiles/demo/pause",
+    "/profiles/demo/resume",
+    "/profiles/demo/dry-run",
+    "/batches/20260101T000000Z-00000000/apply",
+    "/batches/20260101T000000Z-00000000/rollback",
+    "/batches/20260101T000000Z-00000000/reinstate",
+)
+READS = ("/", "/profiles/demo", "/audit", "/events", "/audit/export.csv", "/events/export.jsonl")
+
+
+@contextmanager
+def signed_in(scene, role: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=scene.base_url) as client:
+        answer = client.post("/login", data={"token": scene.served.tokens[role], "next": "/"})
+        assert answer.status_code == 303
+        yield client
+
+
+def csrf_of(client: httpx.Client) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', client.get("/").text)
+    assert found is not None
+    return found[1]
+
+
+def sent(client: httpx.Client, path: str, **fields: str) -> httpx.Response:
+    filled = {"csrf": csrf_of(client), "seen": "", "key": "k"} | fields
+    return client.post(path, data=filled)
+
+
+# --- rights ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ACTIONS)
+def test_a_viewer_may_do_nothing(scene, path):
+    with signed_in(scene, "viewer") as client:
+        answer = sent(client, path)
+    assert answer.status_code == 403
+    assert "viewer is viewer. Nothing was done." in answer.text
+
+
+@pytest.mark.parametrize("path", ACTIONS[3:])
+def test_an_operator_may_neither_apply_nor_roll_back(scene, path):
+    with signed_in(scene, "operator") as client:
+        assert sent(client, path).status_code == 403
+
+
+@pytest.mark.parametrize("path", ACTIONS)
+def test_nobody_acts_without_signing_in(scene, path):
+    answer = httpx.post(scene.base_url + path, data={"csrf": "", "seen": "", "key": "k"})
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("path", READS)
+def test_nobody_reads_without_signing_in(scene, path):
+    answer = httpx.get(scene.base_url + path)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/login?next=")
+
+
+@pytest.mark.parametrize("csrf", ("", "somebody else's"))
+def test_a_form_of_another_session_is_refused(scene, csrf):
+    with signed_in(scene, "operator") as client:
+        answer = sent(client, "/profiles/demo/pause", csrf=csrf)
+        assert answer.status_code == 403
+        assert "not made for your session" in answer.text
+        assert client.post("/logout", data={"csrf": csrf}).status_code == 403
+
+
+def test_a_viewer_who_tries_is_told_in_the_browser(sit, scene):
+    seat = sit(scene, "viewer", may_complain=True)  # a 403 is an error to the browser's console
+    seat.page.get_by_role("switch").click()
+    expect(seat.page.get_by_role("heading", name="You may not do that")).to_be_visible()
+    expect(seat.page.get_by_text("This needs the role operator")).to_be_visible()
+
+
+# --- signing in --------------------------------------------------------------------------------
+
+
+def test_a_session_is_kept_from_scripts_and_other_sites(scene):
+    answer = httpx.post(
+        f"{scene.base_url}/login", data={"token": scene.served.tokens["viewer"], "next": "/audit"}
+    )
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert answer.headers["location"] == "/audit"
+
+
+@pytest.mark.parametrize(
+    "address", ("https://example.com/", "//example.com", "/\\example.com", "x")
+)
+def test_a_login_never_leads_elsewhere(scene, address):
+    token = scene.served.tokens["viewer"]
+    answer = httpx.post(f"{scene.base_url}/login", data={"token": token, "next": address})
+    assert answer.headers["location"] == "/"
+
+
+def test_after_signing_out_the_session_is_worth_nothing(scene):
+    with signed_in(scene, "viewer") as client:
+        kept = dict(client.cookies)
+        assert client.post("/logout", data={"csrf": csrf_of(client)}).status_code == 303
+    with httpx.Client(cookies=kept) as later:
+        assert later.get(scene.base_url).headers["location"].startswith("/login")
+
+
+def test_wrong_tokens_are_refused_and_then_slowed_down(fresh_scene):
+    answers = [
+        httpx.post(f"{fresh_scene.base_url}/login", data={"token": f"wrong {number}"}).status_code
+        for number in range(12)
+    ]
+    assert answers == [401] * 10 + [429] * 2
+
+
+# --- answers -----------------------------------------------------------------------------------
+
+
+def test_every_answer_carries_a_strict_policy(scene):
+    for path in ("/login", "/console/console.css", "/nowhere", "/"):
+        headers = httpx.get(scene.base_url + path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    (
+        ("/profiles/nobody", 404),
+        ("/batches/none", 404),
+        ("/batches/none/rollback", 404),
+        ("/batches/none/elsewhere", 404),
+        ("/profiles/demo/lifecycle?symbol=BTCUSDT&trade_id=none", 404),
+        ("/profiles/demo/lifecycle", 422),
+        ("/profiles/demo?sort=nothing&down=7", 200),
+        ("/profiles/demo?q=%3Cscript%3E", 200),
+        ("/audit?before=x", 422),
+        ("/audit?decision=NOTHING", 200),
+        ("/audit/export.xml", 404),
+        ("/console/nothing.css", 404),
+        ("/nowhere", 404),
+    ),
+)
+def test_what_is_not_there_is_told_on_a_page(scene, path, status):
+    with signed_in(scene, "viewer") as client:
+        answer = client.get(path)
+    assert answer.status_code == status
+    assert "<script>" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_a_plan_is_not_applied_without_the_right_number(scene):
+    with signed_in(scene, "approver") as client:
+        answer = sent(client, "/batches/none/apply", confirmation="14")
+        assert answer.status_code == 404
+
+
+# --- live regions ------------------------------------------------------------------------------
+
+
+def test_what_others_do_is_seen_without_reloading_but_never_under_ones_hands(sit, fresh_scene):
+    watcher = sit(fresh_scene)
+    page = watcher.page
+    page.clock.install()
+    watcher.sign_in("viewer")
+    state = page.locator("#profile-1 .pause .lamp")
+    expect(state).to_have_text("RUNNING")
+
+    with signed_in(fresh_scene, "operator") as client:
+        seen = re.search(r'name="seen" value="([^"]+)"', client.get("/").text)
+        assert seen is not None
+        sent(client, "/profiles/demo/pause", seen=seen[1], reason="looking")
+    page.clock.run_for(6_000)
+    expect(state).to_have_text("PAUSED")
+
+    page.get_by_role("switch").focus()
+    with signed_in(fresh_scene, "operator") as client:
+        seen = re.search(r'name="seen" value="([^"]+)"', client.get("/").text)
+        assert seen is not None
+        sent(client, "/profiles/demo/resume", seen=seen[1])
+    page.clock.run_for(20_000)
+    expect(state).to_have_text("PAUSED")
+    page.evaluate("document.activeElement.blur()")
+    page.clock.run_for(6_000)
+    expect(state).to_have_text("RUNNING")
