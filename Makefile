@@ -18,10 +18,10 @@ export UV_NATIVE_TLS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format lock coverage picture audit-deps clean
+.PHONY: help demo test check format lock coverage picture screenshots audit-deps clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.run-stamp ## show unghost at work, on a database and an exchange of its own
 	@$(PY) -m unghost demo $(ARGS)
@@ -53,6 +53,10 @@ coverage: .venv/.dev-stamp ## run every test, and write .coverage-html/index.htm
 picture: .venv/.run-stamp ## draw the picture of the demo anew, docs/images/demo.svg
 	@mkdir -p docs/images
 	@$(PY) -m unghost demo --svg docs/images/demo.svg $(ARGS)
+
+screenshots: .venv/.dev-stamp ## photograph the console anew, docs/images/console-*.png; needs chromium
+	@mkdir -p docs/images
+	@$(PY) -m tests.web.console.screenshots docs/images $(ARGS)
 
 # pip-audit says "no known vulnerabilities" also where it could look nothing up; --strict does not.
 audit-deps: .venv/.dev-stamp ## compare the locks with published advisories (pip-audit, by itself)

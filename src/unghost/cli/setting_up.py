@@ -33,7 +33,8 @@ def init(*, profile: ProfileOption = None, as_json: JsonOption = False) -> int:
 def demo(
     *,
     serve: Annotated[
-        bool, typer.Option("--serve", help="Keep the venue and the database up until Ctrl-C.")
+        bool,
+        typer.Option("--serve", help="Then open the console on the demo's data, until Ctrl-C."),
     ] = False,
     svg: Annotated[
         Path | None, typer.Option("--svg", metavar="FILE", help="Write a picture of the output.")

@@ -1,7 +1,7 @@
 """`unghost demo`: the whole checklist, walked by the commands that a user types.
 
 The database and the ledger are made anew each time and stay on disk afterwards; nothing is left
-running.
+running, unless `--serve` asks for the console.
 """
 
 from __future__ import annotations
@@ -21,13 +21,21 @@ from unghost.demo.cases import CASES
 from unghost.demo.checks import Findings, StepFailed, usdt
 from unghost.demo.commands import Ran, ending_in_order, run_unghost
 from unghost.demo.house import House, bare_environment, open_house
+from unghost.demo.serving import Served, served_console
 from unghost.demo.showing import Show
 from unghost.demo.steps import STEPS, Step
 from unghost.documents import document_text
 from unghost.errors import EnvironmentFailure
+from unghost.logs import configure_logs
 from unghost.settings import load_settings
+from unghost.settings.variables import LogLevel
 
 ENVIRONMENT: Final = EnvironmentFailure.exit_code
+_MAY_WRITE: Final = {
+    "ENABLE_RECON_EXIT_BACKFILL": "true",
+    "RECON_EXIT_BACKFILL_DRY_RUN": "false",
+}
+"""For the console, where people start every cycle and type how many rows to write."""
 
 INVARIANTS: Final = (
     "4. Same lifecycle, same close order: the apply used the ids that the dry run had named.",
@@ -64,7 +72,7 @@ class Walk:
 def walk(*, serve: bool = False, svg: Path | None = None, as_json: bool = False) -> int:
     """Walk the checklist and return 0; raise UnghostError where a step goes wrong.
 
-    `serve` keeps database and venue up until Ctrl-C. `svg` is the file of a picture.
+    `serve` keeps database, venue and a console up until Ctrl-C. `svg` is the file of a picture.
     """
     show = showing.open_show(svg=svg, as_json=as_json)
     home = load_settings().home
@@ -219,12 +227,28 @@ def _cases() -> Sequence[Mapping[str, object]]:
 
 
 def _serve(under_way: Walk) -> None:
-    """Keep everything up until somebody ends it."""
-    under_way.show.tell(
-        "Database and simulated exchange stay up. In another terminal:"
-        f" . {under_way.house.variables_file}; unghost status. Ctrl-C ends them."
-    )
-    try:
-        signal.pause()
-    except (KeyboardInterrupt, SystemExit):
-        under_way.show.tell("Stopped.")
+    """Keep everything up, and the console on it, until somebody ends it."""
+    show, house = under_way.show, under_way.house
+    configure_logs(load_settings().model_copy(update={"log_level": LogLevel.ERROR}))
+    variables = {
+        **house.variables,
+        "ENABLE_RECON_EXIT_BACKFILL": "true",
+        "UNGHOST_LOG_LEVEL": "error",
+    }
+    with served_console(variables, tell=show.tell) as served:
+        show.put("", showing.facts("Console", list(_console_facts(served))), pictured=False)
+        show.tell(
+            "Database and simulated exchange stay up too. In another terminal:"
+            f" . {house.variables_file}; unghost status. Ctrl-C ends all of them."
+        )
+        try:
+            signal.pause()
+        except (KeyboardInterrupt, SystemExit):
+            show.tell("Stopped.")
+
+
+def _console_facts(served: Served) -> Iterator[tuple[str, str]]:
+    yield "address", served.base_url
+    for role, token in served.tokens.items():
+        yield f"{role}'s token", token
+    yield "they are", "made up at this start, and worth nothing after it"
