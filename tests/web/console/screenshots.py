@@ -73,7 +73,7 @@ def photograph(browser: Browser, scene: Scene, folder: Path) -> None:
         shots.take("batch", applied)
         shots.take("rollback", f"{applied}/rollback")
         shots.take("audit", "/audit?symbol=nearusdt")
-        shots.take("events", "/events")
+        shots.take("events", "/events?type=batch_finished")
 
 
 class Shots:
