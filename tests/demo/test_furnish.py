@@ -18,7 +18,8 @@ def furnished(folder) -> int:
 
 def rows(conninfo: str) -> int:
     with psycopg.connect(conninfo) as connection:
-        return connection.execute("SELECT count(*) FROM orders").fetchone()[0]
+        ((found,),) = connection.execute("SELECT count(*) FROM orders").fetchall()
+        return found
 
 
 def test_an_empty_database_is_filled_once(empty_database_url, tmp_path, monkeypatch, capsys):

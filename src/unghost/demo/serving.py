@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
-from secrets import token_urlsafe
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from unghost.errors import EnvironmentFailure
@@ -18,6 +18,8 @@ from unghost.settings import Settings
 if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
+
+    from unghost.web.access import Seats
 
 HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 60
@@ -41,27 +43,32 @@ def served_console(
     Secrets of the profiles are read from this process's environment meanwhile. Raises
     EnvironmentFailure where the port is taken or the server does not start.
     """
-    from unghost.web.console.app import create_console  # noqa: PLC0415 - only who serves pays for it
-    from unghost.web.console.seats import Login, Role, Seats, digest  # noqa: PLC0415 - the same
-    from unghost.web.console.stage import open_stage  # noqa: PLC0415 - the same
+    from unghost.web.access import Login, Role, Seats, new_token, token_digest  # noqa: PLC0415 - only who serves pays for it
 
-    tokens = {role.value: token_urlsafe(24) for role in Role}
-    logins = {
-        role: Login(name=role, role=Role(role), token_digest=digest(token))
-        for role, token in tokens.items()
-    }
-    seats = Seats(logins, operator="demo")
+    tokens = {role.value: new_token() for role in Role}
+    logins = [Login(name=one, role=Role(one), digest=token_digest(tokens[one])) for one in tokens]
     with _in_environment(variables), closing(_bound(port)) as listener:
-        settings = Settings()
-
-        @contextmanager
-        def application() -> Iterator[FastAPI]:
-            with open_stage(settings, tell=tell) as stage:
-                yield create_console(stage, seats)
-
+        application = partial(_application, Settings(), Seats(logins, operator="demo"), tell)
         with _serving(application, listener):
             address, number = listener.getsockname()[:2]
             yield Served(base_url=f"http://{address}:{number}", tokens=tokens)
+
+
+@contextmanager
+def _application(
+    settings: Settings, seats: Seats, tell: Callable[[str], None]
+) -> Iterator[FastAPI]:
+    """The service without its loop: on the demo's data, people start every cycle."""
+    from unghost.adapters.notifications import Notifier  # noqa: PLC0415 - only who serves pays
+    from unghost.adapters.postgres.events import EventLog  # noqa: PLC0415 - the same
+    from unghost.assembly import open_house  # noqa: PLC0415 - the same
+    from unghost.web.app import create_app  # noqa: PLC0415 - the same
+    from unghost.web.operations import Operations  # noqa: PLC0415 - the same
+
+    with open_house(settings, tell=tell) as house:
+        notifier = Notifier("", EventLog(house.database), throttle_seconds=settings.notify_seconds)
+        with closing(notifier), closing(Operations(house, notifier)) as operations:
+            yield create_app(operations, seats)
 
 
 @contextmanager

@@ -45,38 +45,3 @@ WHERE profile_id = ANY(%(profile_ids)s::text[])
   AND filled_at IS NOT NULL
   AND decision <> 'NO_GO'
 GROUP BY profile_id, symbol, trade_id;
-
--- name: audit_page
--- newest first; an empty filter lets everything pass, before_id is where the page before ended
-SELECT *
-FROM reconciliation_backfill_audit
-WHERE profile_id = ANY(%(profile_ids)s::text[])
-  AND (%(profile)s = '' OR profile_id = %(profile)s)
-  AND (%(batch)s = '' OR batch_id = %(batch)s)
-  AND (%(symbol)s = '' OR symbol ILIKE %(symbol)s)
-  AND (%(trade)s = '' OR trade_id = %(trade)s)
-  AND (%(decision)s = '' OR decision = %(decision)s)
-  AND (%(before_id)s::bigint IS NULL OR audit_id < %(before_id)s)
-ORDER BY audit_id DESC
-LIMIT %(limit)s;
-
--- name: event_page
--- the same for events
-SELECT event_id, event_type, profile_id, symbol, payload, created_at
-FROM reconciliation_event
-WHERE profile_id = ANY(%(profile_ids)s::text[])
-  AND (%(profile)s = '' OR profile_id = %(profile)s)
-  AND (%(type)s = '' OR event_type ILIKE %(type)s)
-  AND (%(symbol)s = '' OR symbol ILIKE %(symbol)s)
-  AND (%(before_id)s::bigint IS NULL OR event_id < %(before_id)s)
-ORDER BY event_id DESC
-LIMIT %(limit)s;
-
--- name: newest_apply
--- whether somebody has applied since a page was drawn
-SELECT batch_id
-FROM reconciliation_backfill_batch
-WHERE profile_id = %(profile_id)s
-  AND mode = 'apply'
-ORDER BY started_at DESC, batch_id DESC
-LIMIT 1;

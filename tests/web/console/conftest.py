@@ -56,6 +56,8 @@ def open_scene(server: str, folder: Path) -> Iterator[Scene]:
             "UNGHOST_CONFIG": str(config),
             "UNGHOST_HOME": str(folder),
             "ENABLE_RECON_EXIT_BACKFILL": "true",
+            "RECON_EXIT_BACKFILL_DRY_RUN": "false",
+            "UNGHOST_LOOP": "off",
             "RECON_EXIT_BACKFILL_QUIET_SECONDS": str(QUIET_SECONDS),
             API_KEY_VARIABLE: keys.api_key,
             SECRET_VARIABLE: keys.secret,

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from psycopg.conninfo import make_conninfo
-from tests.conftest import embedded_database, open_folder, prepare
+from tests.conftest import open_folder, prepare
 from tests.web.console.conftest import Scene, open_scene, seated
 
+from unghost.adapters.postgres.embedded import embedded_database
 from unghost.demo.cases import CASES
 
 MOST_BYTES = 200_000

@@ -6,15 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
-from unghost.adapters.postgres.books import audit_row
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.sql_blocks import block
-from unghost.model import AuditRow, Decision, Event, LifecycleKey, Reason
-
-_AUDIT_FILTERS: Final = ("profile", "batch", "symbol", "trade", "decision")
-_EVENT_FILTERS: Final = ("profile", "type", "symbol")
+from unghost.model import Decision, LifecycleKey, Reason
 
 __all__ = ["GatesSeen", "History", "LastDecision", "Lived"]
 
@@ -84,37 +80,6 @@ class History:
             )
             for row in rows
         )
-
-    def audit_page(
-        self,
-        profile_ids: Sequence[str],
-        wanted: Mapping[str, str],
-        *,
-        before_id: int | None,
-        limit: int,
-    ) -> tuple[AuditRow, ...]:
-        """Audit rows newest first, by profile, batch, symbol (case aside), trade and decision."""
-        filters = {name: wanted.get(name, "") for name in _AUDIT_FILTERS}
-        paging = {"profile_ids": list(profile_ids), "before_id": before_id, "limit": limit}
-        return tuple(map(audit_row, self._rows("audit_page", **filters, **paging)))
-
-    def event_page(
-        self,
-        profile_ids: Sequence[str],
-        wanted: Mapping[str, str],
-        *,
-        before_id: int | None,
-        limit: int,
-    ) -> tuple[Event, ...]:
-        """Events newest first, by profile, type and symbol (case aside)."""
-        filters = {name: wanted.get(name, "") for name in _EVENT_FILTERS}
-        paging = {"profile_ids": list(profile_ids), "before_id": before_id, "limit": limit}
-        return tuple(Event(**row) for row in self._rows("event_page", **filters, **paging))
-
-    def newest_apply(self, profile_id: str) -> str:
-        """The id of the latest apply of a profile, empty where there was none."""
-        rows = self._rows("newest_apply", profile_id=profile_id)
-        return str(rows[0]["batch_id"]) if rows else ""
 
     def _rows(self, name: str, **values: object) -> list[dict[str, Any]]:
         with self._database.transaction(read_only=True) as connection:

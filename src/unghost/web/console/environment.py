@@ -82,7 +82,7 @@ def lifecycle_address(key: LifecycleKey | AuditRow) -> str:
 def export_address(kind: str, form: str, **wanted: str) -> str:
     """Where the same rows are a file; `kind` is audit or events, `form` csv or jsonl."""
     named = {name: text for name, text in wanted.items() if text}
-    return f"/{kind}/export.{form}?{urlencode(named)}".rstrip("?")
+    return f"/api/v1/{kind}/export?{urlencode({'format': form, **named})}"
 
 
 def live(address: str, seconds: int | None) -> Markup:

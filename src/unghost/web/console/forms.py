@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from secrets import compare_digest
 from typing import Annotated
 
 from fastapi import Depends, Form, HTTPException
 
-from unghost.web.console.backstage import Act, Visitor
+from unghost.web.access import FORBIDDEN, Person, right_csrf
 from unghost.web.console.environment import profile_address
-from unghost.web.console.rendering import FORBIDDEN
+from unghost.web.console.rendering import UNPROCESSABLE
 
 Short = Annotated[str, Form(max_length=200)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Act:
+    """An action as a form sends it: who, once only, and on what was seen."""
+
+    person: Person
+    key: str
+    seen: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,12 +34,14 @@ class ActionForm:
     confirmation: str
     back: str
 
-    def act(self, person: Visitor) -> Act:
-        """The action of this person. Raises HTTPException 403 for a form that is not ours."""
-        if not compare_digest(self.csrf.encode(), person.csrf.encode()):
+    def act(self, person: Person) -> Act:
+        """The action of this person. Raises HTTPException for a form that is not ours."""
+        if not right_csrf(person, self.csrf):
             raise HTTPException(
                 FORBIDDEN, "The form was not made for your session. Load the page again."
             )
+        if not self.seen or not self.key:
+            raise HTTPException(UNPROCESSABLE, "The form is not whole. Load the page again.")
         return Act(person=person, key=self.key, seen=self.seen)
 
     def back_to(self, profile_id: str) -> str:

@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Response
 
-from unghost.web.console.backstage import Visitor
+from unghost.web.access import COOKIE, FORBIDDEN, UNAUTHORIZED, Person, Seats, right_csrf, seats_of
 from unghost.web.console.forms import Short
-from unghost.web.console.rendering import FORBIDDEN, UNAUTHORIZED, ConsoleRoute, leads_to, page
-from unghost.web.console.seats import COOKIE, SESSION_SECONDS, Seats, seats, viewer
+from unghost.web.console.rendering import ConsoleRoute, leads_to, page
+from unghost.web.console.seats import viewer
 
 router = APIRouter(route_class=ConsoleRoute, include_in_schema=False)
 
-Here = Annotated[Seats, Depends(seats)]
+Here = Annotated[Seats, Depends(seats_of)]
 
 
 @router.get("/login")
@@ -34,34 +34,23 @@ def sign_in(
     token: Annotated[str, Form(max_length=500)],
     wanted: Annotated[str, Form(alias="next", max_length=2000)] = "/",
 ) -> Response:
-    """Open a session for a token; SameSite keeps other sites from sending this form."""
-    session = here.sign_in(token)
+    """Open a session for a token; another site's form is refused by its origin."""
+    session = here.sign_in(token, address=request.client.host if request.client else "")
     if session is None:
         refused = "Nobody has this token. Look whether it was copied whole."
         shown = {"next": _own(wanted), "refused": refused, "status": UNAUTHORIZED}
         return page(request, None, "login.html", **shown)
     answer = leads_to(_own(wanted))
-    answer.set_cookie(
-        COOKIE,
-        session,
-        max_age=SESSION_SECONDS,
-        path="/",
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="strict",
-    )
+    here.set_cookie(answer, session)
     return answer
 
 
 @router.post("/logout")
 def sign_out(
-    request: Request,
-    here: Here,
-    person: Annotated[Visitor, Depends(viewer)],
-    csrf: Short = "",
+    request: Request, here: Here, person: Annotated[Person, Depends(viewer)], csrf: Short = ""
 ) -> Response:
     """End the session."""
-    if csrf != person.csrf:
+    if not right_csrf(person, csrf):
         raise HTTPException(FORBIDDEN, "The form was not made for your session.")
     here.sign_out(request.cookies.get(COOKIE, ""))
     answer = leads_to("/login")

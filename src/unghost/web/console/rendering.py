@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from fastapi import HTTPException, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from markupsafe import Markup
+from starlette.exceptions import HTTPException
 
-from unghost.errors import EnvironmentFailure, RefusedError, UnghostError, UsageError
-from unghost.web.console.backstage import Visitor
+from unghost.errors import UnghostError
+from unghost.redaction import redactor
+from unghost.web.access import FORBIDDEN, UNAUTHORIZED, Person
 from unghost.web.console.environment import templates
+from unghost.web.problems import MovedError, status_of
 
 SEE_OTHER: Final = 303
-UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT = 401, 403, 404, 409
-UNPROCESSABLE, UNAVAILABLE, BROKEN = 422, 503, 500
+BAD_REQUEST, NOT_FOUND, CONFLICT = 400, 404, 409
+UNPROCESSABLE, TOO_MANY, UNAVAILABLE = 422, 429, 503
 
 _TITLES: Final = {
     FORBIDDEN: "You may not do that",
     NOT_FOUND: "There is no such page",
     CONFLICT: "It was not done",
     UNPROCESSABLE: "That cannot be read",
+    BAD_REQUEST: "That cannot be read",
+    TOO_MANY: "Wait a moment",
     UNAVAILABLE: "Something that unghost needs does not answer",
 }
 
@@ -39,13 +44,13 @@ TOLD: Final = {
 """What a page may say about the action that led to it; the address holds only the word."""
 
 
-def page(request: Request, visitor: Visitor | None, name: str, /, **shown: Any) -> HTMLResponse:  # noqa: ANN401 - a template takes what it names
+def page(request: Request, person: Person | None, name: str, /, **shown: Any) -> HTMLResponse:  # noqa: ANN401 - a template takes what it names
     """Draw a template. `here` names the entry of the navigation, `status` the answer's code."""
     context = {
-        "csrf": visitor.csrf if visitor else "",
+        "csrf": person.csrf if person else "",
         "here": "",
         "now": datetime.now(UTC),
-        "person": visitor,
+        "person": person,
         "told": TOLD.get(request.query_params.get("told", ""), ""),
         **shown,
     }
@@ -67,15 +72,6 @@ def leads_to(address: str) -> RedirectResponse:
 # --- what went wrong ---------------------------------------------------------------------------
 
 
-class Moved(RefusedError):
-    """What you saw has moved since; nothing was done."""
-
-    def __init__(self, sentences: Sequence[str], back: str) -> None:
-        super().__init__()
-        self.sentences = tuple(sentences)
-        self.back = back
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trouble:
     """An answer that is not the page that was asked for."""
@@ -87,31 +83,23 @@ class Trouble:
     back: str = "/"
 
 
-def trouble_of(error: Exception) -> Trouble | None:
+def trouble_of(error: Exception, path: str = "/") -> Trouble | None:
     """What people are told of an error; None for one that is a bug."""
-    if isinstance(error, Moved):
+    if isinstance(error, MovedError):
         return Trouble(
             status=CONFLICT,
             title="The page was out of date",
-            detail=f"{error} Look at it again, and decide anew.",
+            detail="What you saw has moved since: nothing was done. Look again, and decide anew.",
             moved=error.sentences,
-            back=error.back,
+            back=path.rpartition("/")[0] or "/",
         )
     if isinstance(error, HTTPException):
         return Trouble(status=error.status_code, detail=str(error.detail))
     if isinstance(error, RequestValidationError):
         return Trouble(status=UNPROCESSABLE, detail=_first_problem(error))
-    return _trouble_of_ours(error) if isinstance(error, UnghostError) else None
-
-
-def _trouble_of_ours(error: UnghostError) -> Trouble | None:
-    statuses = (
-        (UsageError, NOT_FOUND),
-        (RefusedError, CONFLICT),
-        (EnvironmentFailure, UNAVAILABLE),
-    )
-    status = next((number for kind, number in statuses if isinstance(error, kind)), None)
-    return None if status is None else Trouble(status=status, detail=str(error))
+    if not isinstance(error, UnghostError) or status_of(error) not in _TITLES:
+        return None
+    return Trouble(status=status_of(error), detail=redactor.clean(str(error)))
 
 
 def _first_problem(error: RequestValidationError) -> str:
@@ -140,16 +128,16 @@ class ConsoleRoute(APIRoute):
 
 def answer_to(request: Request, error: Exception) -> Response:
     """The page for an error; raises it again where it is a bug."""
-    trouble = trouble_of(error)
+    trouble = trouble_of(error, request.url.path)
     if trouble is None:
         raise error
     if trouble.status == UNAUTHORIZED and request.method == "GET" and not _is_fragment(request):
         wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return leads_to(f"/login?next={quote(wanted, safe='')}")
-    visitor: Visitor | None = getattr(request.state, "visitor", None)
+    person: Person | None = getattr(request.state, "person", None)
     return page(
         request,
-        visitor,
+        person,
         "problem.html",
         status=trouble.status,
         title=trouble.title or _TITLES.get(trouble.status, "That did not work"),

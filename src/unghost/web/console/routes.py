@@ -6,34 +6,34 @@ courtesy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from functools import partial
 from importlib.resources import files
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
-from fastapi.responses import StreamingResponse
 
-from unghost.errors import RefusedError, UnghostError, UsageError
-from unghost.model import AuditRow, Batch, BatchStatus, Decision, Event, LifecycleKey, Mode
+from unghost.adapters.postgres.history import History
+from unghost.errors import RefusedError, UnghostError
+from unghost.model import AuditRow, Batch, BatchStatus, Decision, LifecycleKey, Mode
+from unghost.web.access import Person
 from unghost.web.console import pages
-from unghost.web.console.backstage import Backstage, Visitor
 from unghost.web.console.environment import batch_address, export_address, profile_address
-from unghost.web.console.exports import MEDIA, ROWS_AT_ONCE, exported
 from unghost.web.console.forms import Filled
 from unghost.web.console.ghosts import SORTS, Sorting, Wanted, arranged
 from unghost.web.console.pages import GoShown
 from unghost.web.console.rendering import NOT_FOUND, ConsoleRoute, leads_to, page
-from unghost.web.console.seats import approver, backstage, operator, viewer
+from unghost.web.console.seats import approver, operations, operator, viewer
+from unghost.web.operations import Operations
+from unghost.web.problems import NotHereError
 
 router = APIRouter(route_class=ConsoleRoute, include_in_schema=False)
 
-Viewer = Annotated[Visitor, Depends(viewer)]
-Operator = Annotated[Visitor, Depends(operator)]
-Approver = Annotated[Visitor, Depends(approver)]
-Stage = Annotated[Backstage, Depends(backstage)]
+Viewer = Annotated[Person, Depends(viewer)]
+Operator = Annotated[Person, Depends(operator)]
+Approver = Annotated[Person, Depends(approver)]
+Stage = Annotated[Operations, Depends(operations)]
 Text = Annotated[str, Query(max_length=200)]
 Before = Annotated[int | None, Query(ge=0)]
 
@@ -77,17 +77,19 @@ def overview(
     if part == "card":
         return page(request, person, "parts/profile_card.html", card=_card(stage, profile))
     cards = [_card(stage, name) for name in stage.profile_ids()]
-    lived = stage.history.lives(list(stage.profile_ids()))
+    lived = History(stage.house.database).lives(list(stage.profile_ids()))
     history = pages.ghosts_history(cards, lived, datetime.now(UTC))
     name = "parts/history.html" if part == "history" else "overview.html"
     return page(request, person, name, here="Overview", cards=cards, history=history)
 
 
-def _card(stage: Backstage, profile_id: str) -> pages.ProfileCard:
+def _card(stage: Operations, profile_id: str) -> pages.ProfileCard:
     with stage.desk(profile_id, exchange=False) as desk:
         number = list(stage.profile_ids()).index(profile_id) + 1
         version = stage.version(profile_id)
-        return pages.profile_card(desk, stage.history, number=number, version=version)
+        return pages.profile_card(
+            desk, History(stage.house.database), number=number, version=version
+        )
 
 
 # --- profile -----------------------------------------------------------------------------------
@@ -168,7 +170,7 @@ def lifecycle(  # noqa: PLR0917 - the address and what answers it
     with stage.desk(profile_id, exchange=True) as desk:
         view = pages.lifecycle_page(desk, key)
     if view is None:
-        raise UsageError(f"Neither ledger nor record know {trade_id!r} on {symbol!r}.")
+        raise NotHereError(f"Neither ledger nor record know {trade_id!r} on {symbol!r}.")
     room = pages.lifecycle_rooms(view)
     shown = {"key": key, "view": view, "chart": view.chart, "room": room}
     return page(request, person, "lifecycle.html", here="Overview", **shown)
@@ -223,7 +225,7 @@ def _undo_of(rows: Iterable[AuditRow]) -> str:
 
 
 def _go_shown(
-    stage: Backstage, person: Visitor, plan: Batch | None, go_page: str, *, check: bool
+    stage: Operations, person: Person, plan: Batch | None, go_page: str, *, check: bool
 ) -> dict[str, Any]:
     """The go/no-go: judged now where it was asked for, else fetched by the script."""
     if plan is None:
@@ -235,7 +237,7 @@ def _go_shown(
     }
 
 
-def _judged(stage: Backstage, person: Visitor, plan: Batch) -> GoShown:
+def _judged(stage: Operations, person: Person, plan: Batch) -> GoShown:
     """The verdict, or the sentence that says why there is none."""
     rows = plan.counts.get(Decision.DRY_RUN, 0)
     version = stage.batch_version(plan.batch_id)
@@ -332,51 +334,6 @@ def audit(  # noqa: PLR0917 - as many as people search by
         decisions=list(Decision),
         **_searched("/audit", wanted, last, before),
     )
-
-
-@router.get("/audit/export.{form}")
-def export_audit(  # noqa: PLR0917 - as many as people search by
-    person: Viewer,  # noqa: ARG001 - only who has signed in
-    stage: Stage,
-    form: str,
-    profile: Text = "",
-    batch: Text = "",
-    symbol: Text = "",
-    trade: Text = "",
-    decision: Text = "",
-) -> Response:
-    """The audit rows that the same search shows, all of them, as a file."""
-    wanted = {"profile": profile, "batch": batch, "symbol": symbol, "trade": trade}
-    wanted["decision"] = decision
-    read = partial(_read_more, stage.audit, wanted)
-    return _file("audit", form, exported(AuditRow, form, read))
-
-
-@router.get("/events/export.{form}")
-def export_events(  # noqa: PLR0917 - as many as people search by
-    person: Viewer,  # noqa: ARG001 - only who has signed in
-    stage: Stage,
-    form: str,
-    profile: Text = "",
-    type: Text = "",  # noqa: A002 - the name that the address shows
-    symbol: Text = "",
-) -> Response:
-    """The events that the same search shows, all of them, as a file."""
-    wanted = {"profile": profile, "type": type, "symbol": symbol}
-    return _file("events", form, exported(Event, form, partial(_read_more, stage.events, wanted)))
-
-
-def _read_more(
-    search: Callable[..., Sequence[Any]], wanted: Mapping[str, str], before: int | None
-) -> Sequence[Any]:
-    return search(wanted, before=before, limit=ROWS_AT_ONCE)
-
-
-def _file(name: str, form: str, pieces: Iterator[str]) -> Response:
-    if form not in MEDIA:
-        raise HTTPException(NOT_FOUND, f"There is no export as {form!r}; ask for csv or jsonl.")
-    headers = {"Content-Disposition": f'attachment; filename="unghost-{name}.{form}"'}
-    return StreamingResponse(pieces, media_type=MEDIA[form], headers=headers)
 
 
 @router.get("/events")
