@@ -58,3 +58,19 @@ def _redacted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
 def bind_logs(**facts: str) -> None:
     """Put facts (batch_id, profile_id) on every log line from here on, in this context."""
     structlog.contextvars.bind_contextvars(**facts)
+
+
+class _Forwarded(logging.Handler):
+    """Log lines of libraries, in the form of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it as one of ours."""
+        structlog.get_logger("unghost").log(
+            record.levelno, record.getMessage(), library=record.name
+        )
+
+
+def forward_library_logs(settings: Settings) -> None:
+    """Let the libraries of the service log through ours: same form, same level, no secrets."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    logging.basicConfig(handlers=[_Forwarded()], level=max(level, logging.WARNING), force=True)

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from tests.cycle.bench import Bench
 from tests.cycle.conftest import (  # noqa: F401 - fixtures
     bench,
+    exchange,
     roles,
     shared_service_url,
     shared_url,
@@ -52,6 +53,7 @@ def markets_home(tmp_path_factory) -> Path:
 @pytest.fixture
 def configured(bench: Bench, tmp_path: Path, markets_home: Path, monkeypatch):  # noqa: F811 - a fixture
     """A function that makes settings as the environment would: profiles, and variables."""
+    bench.run("TRUNCATE reconciliation_loop, reconciliation_request")
 
     def make(profiles=("main",), **variables: str) -> Settings:
         config = tmp_path / "unghost.toml"

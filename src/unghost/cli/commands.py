@@ -11,7 +11,16 @@ import typer
 from typer.core import TyperGroup
 
 from unghost import __version__
-from unghost.cli import doctoring, importing, looking, proving, repairing, setting_up, trading
+from unghost.cli import (
+    doctoring,
+    importing,
+    looking,
+    proving,
+    repairing,
+    serving,
+    setting_up,
+    trading,
+)
 
 COMMANDS: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
     ("demo", "Start", setting_up.demo),
@@ -32,6 +41,9 @@ COMMANDS: Final[tuple[tuple[str, str, Callable[..., int]], ...]] = (
     ("pause", "Trading status", trading.pause),
     ("resume", "Trading status", trading.resume),
     ("status", "Trading status", trading.status),
+    ("serve", "Service", serving.serve),
+    ("worker", "Service", serving.worker),
+    ("token", "Service", serving.token),
 )
 """(name, heading in the help, function), in the order in which they are used."""
 

@@ -141,14 +141,22 @@ def _from_file(settings: Settings) -> Iterable[Login]:
             yield _login(line.strip(), f"line {number} of {settings.tokens_file}")
 
 
-def _login(text: str, where: str) -> Login:
+def read_login(text: str) -> Login | None:
+    """One login; None for a text that is none."""
     found = _LINE.fullmatch(text)
     if found is None or found["role"] not in set(Role):
+        return None
+    return Login(name=found["name"], role=Role(found["role"]), digest=found["digest"])
+
+
+def _login(text: str, where: str) -> Login:
+    found = read_login(text)
+    if found is None:
         raise ConfigurationError(
             f"{where} is not NAME:ROLE:sha256:HASH with a role of {', '.join(Role)}:"
             " `unghost token NAME --role ROLE` makes one."
         )
-    return Login(name=found["name"], role=Role(found["role"]), digest=found["digest"])
+    return found
 
 
 def is_loopback(host: str) -> bool:

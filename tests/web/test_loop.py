@@ -1,0 +1,208 @@
+"""The loop: many processes share the profiles, one that is killed is replaced, nothing doubles."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import contextmanager
+from decimal import Decimal
+
+import pytest
+
+from unghost.adapters.notifications import Notifier
+from unghost.adapters.postgres.connection import Database
+from unghost.adapters.postgres.events import EventLog
+from unghost.adapters.postgres.queue import install_queue, queue_beat
+from unghost.assembly import open_house
+from unghost.demo.venue.faults import Fault, FaultKind
+from unghost.worker.cycles import run_profile
+from unghost.worker.queue import cron_of, open_queue, put_back_stalled, put_cycle
+
+TABLES = "procrastinate_jobs, procrastinate_workers, procrastinate_periodic_defers"
+
+
+@pytest.fixture(scope="session")
+def queue_installed(shared_url, shared_service_url, roles):
+    from tests.cycle.bench import grant
+
+    database = Database(shared_url)
+    assert install_queue(database)
+    assert not install_queue(database)
+    database.close()
+    grant(shared_url, roles)
+
+
+@pytest.fixture
+def queue(queue_installed, bench):
+    bench.run(f"TRUNCATE {TABLES} CASCADE")
+    return bench
+
+
+@contextmanager
+def opened(settings):
+    with open_house(settings) as house:
+        notifier = Notifier("", EventLog(house.database), throttle_seconds=0)
+        yield house, notifier
+
+
+def put_all(house, notifier):
+    """One job for each profile, as the beat puts them."""
+
+    async def put():
+        app = open_queue(house, notifier)
+        async with app.open_async():
+            return [await put_cycle(app, name) for name in house.names()]
+
+    return asyncio.run(put())
+
+
+def recover(house, notifier, **more):
+    async def put_back():
+        app = open_queue(house, notifier)
+        async with app.open_async():
+            return await put_back_stalled(app, **more)
+
+    return asyncio.run(put_back())
+
+
+@contextmanager
+def process(*command):
+    """A process of the loop."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "unghost", *command], stderr=subprocess.PIPE, text=True
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def until(condition, seconds=40):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came about"
+        time.sleep(0.05)
+
+
+def test_what_was_found_before_is_not_recorded_again(queue, configured):
+    queue.ghost("t-1")
+    with opened(configured(UNGHOST_LOOP="dry_run")) as (house, notifier):
+        for _ in range(3):
+            run_profile(house, "main", worker="w", notifier=notifier)
+        assert queue.rows("SELECT reason FROM reconciliation_backfill_audit") == [
+            ("profile_not_paused",)
+        ]
+        queue.pause()
+        for _ in range(2):
+            run_profile(house, "main", worker="w", notifier=notifier)
+    batches = "SELECT mode, counts FROM reconciliation_backfill_batch ORDER BY started_at"
+    assert queue.rows(batches) == [("dry_run", {"NO_GO": 1}), ("dry_run", {"DRY_RUN": 1})]
+    assert queue.backfills() == []
+    (state,) = queue.rows("SELECT cycles, failures, outcome FROM reconciliation_loop")
+    assert state == (5, 0, "remaining")
+
+
+def test_under_the_flags_the_loop_applies(queue, configured):
+    queue.ghost("t-1")
+    queue.pause()
+    with opened(configured(UNGHOST_LOOP="flags")) as (house, notifier):
+        for _ in range(2):
+            run_profile(house, "main", worker="w", notifier=notifier)
+    assert len(queue.backfills()) == 1
+    assert queue.rows("SELECT count(*) FROM reconciliation_backfill_audit") == [(1,)]
+
+
+def test_a_failure_is_written_down_and_the_next_cycle_tries_anew(queue, configured, monkeypatch):
+    queue.ghost("t-1")
+    monkeypatch.setattr("unghost.worker.cycles.FIRST_WAIT_SECONDS", 0)
+    with opened(configured(UNGHOST_LOOP="dry_run")) as (house, notifier):
+        monkeypatch.delenv("MAIN_SECRET")
+        run_profile(house, "main", worker="w", notifier=notifier)
+        monkeypatch.setenv("MAIN_SECRET", "main-secret")
+        run_profile(house, "main", worker="w", notifier=notifier)
+    assert queue.rows("SELECT cycles, failures, outcome FROM reconciliation_loop") == [
+        (2, 1, "refused")
+    ]
+
+
+def test_the_throttle_of_events_holds_across_processes(queue, configured):
+    queue.ghost("t-1")
+    settings = configured(UNGHOST_LOOP="dry_run")
+    for _ in range(2):
+        with opened(settings) as (house, notifier):
+            run_profile(house, "main", worker="w", notifier=notifier)
+    kinds = Counter(row[0] for row in queue.rows("SELECT event_type FROM reconciliation_event"))
+    assert kinds["EXCHANGE_STATE_MISMATCH"] == 1
+
+
+def test_a_dry_run_whose_process_died_is_interrupted(queue, configured):
+    with opened(configured(UNGHOST_LOOP="dry_run")) as (house, notifier):
+        queue.run(
+            "INSERT INTO reconciliation_backfill_batch (batch_id, profile_id, mode, status, actor)"
+            " VALUES ('dead', 'main', 'dry_run', 'running', 'unghost loop'),"
+            " ('theirs', 'main', 'dry_run', 'running', 'olga')"
+        )
+        run_profile(house, "main", worker="w", notifier=notifier)
+    found = dict(queue.rows("SELECT batch_id, status FROM reconciliation_backfill_batch"))
+    assert (found["dead"], found["theirs"]) == ("interrupted", "running")
+
+
+def test_one_job_at_most_waits_for_a_profile(queue, configured):
+    with opened(configured(("main", "second"), UNGHOST_LOOP="dry_run")) as (house, notifier):
+        assert put_all(house, notifier) == [True, True]
+        assert put_all(house, notifier) == [False, False]
+
+
+def test_two_workers_share_fifty_profiles(queue, configured):
+    names = tuple(f"p{number:02}" for number in range(50))
+    settings = configured(names, UNGHOST_LOOP="dry_run", UNGHOST_LOOP_SECONDS="3600")
+    with opened(settings) as (house, notifier):
+        assert all(put_all(house, notifier))
+        done = "SELECT count(*) FROM reconciliation_loop WHERE finished_at IS NOT NULL"
+        with process("worker"), process("worker"):
+            until(lambda: queue.rows(done) == [(50,)])
+    shared = queue.rows("SELECT worker, sum(cycles) FROM reconciliation_loop GROUP BY worker")
+    assert len(shared) == 2
+    assert sum(count for _, count in shared) == 50
+
+
+def test_a_worker_that_is_killed_in_mid_cycle_is_replaced(queue, configured):
+    queue.ghost("t-1")
+    queue.pause()
+    settings = configured(UNGHOST_LOOP="flags", UNGHOST_LOOP_SECONDS="3600")
+    third_reading = Fault(kind=FaultKind.DELAY, endpoint="positionRisk", delay_ms=30_000).on_call(3)
+    with opened(settings) as (house, notifier):
+        put_all(house, notifier)
+        intents = "SELECT decision FROM reconciliation_backfill_audit"
+        queue.venue.fault(third_reading)
+        with process("worker") as first:
+            until(lambda: queue.rows(intents) == [("PENDING_APPLY",)])
+            os.kill(first.pid, signal.SIGKILL)
+            first.wait()
+        queue.venue.clear_faults()
+        doing = "SELECT status FROM procrastinate_jobs WHERE task_name = 'unghost.cycle'"
+        assert queue.rows(doing) == [("doing",)]
+        queue.run("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'")
+        assert recover(house, notifier) >= 1
+        with process("worker"):
+            until(lambda: len(queue.backfills()) == 1)
+    told = queue.rows("SELECT decision, reason FROM reconciliation_backfill_audit ORDER BY audit_id")
+    assert told == [("NO_GO", "interrupted_before_apply"), ("APPLIED", "fill_evidence")]
+    assert queue.closed_by_us() == Decimal("0.5")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "cron"),
+    ((5, "* * * * * */5"), (60, "*/1 * * * *"), (300, "*/5 * * * *"), (3600, "0 * * * *")),
+)
+def test_the_beat_of_the_queue(seconds, cron):
+    from croniter import croniter
+
+    assert cron_of(seconds) == cron
+    ticks = croniter(cron, start_time=0)
+    assert ticks.get_next() - 0 == seconds
