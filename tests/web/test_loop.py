@@ -17,7 +17,7 @@ import pytest
 from unghost.adapters.notifications import Notifier
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.events import EventLog
-from unghost.adapters.postgres.queue import install_queue, queue_beat
+from unghost.adapters.postgres.queue import install_queue
 from unghost.assembly import open_house
 from unghost.demo.venue.faults import Fault, FaultKind
 from unghost.worker.cycles import run_profile
@@ -191,8 +191,11 @@ def test_a_worker_that_is_killed_in_mid_cycle_is_replaced(queue, configured):
         assert recover(house, notifier) >= 1
         with process("worker"):
             until(lambda: len(queue.backfills()) == 1)
-    told = queue.rows("SELECT decision, reason FROM reconciliation_backfill_audit ORDER BY audit_id")
-    assert told == [("NO_GO", "interrupted_before_apply"), ("APPLIED", "fill_evidence")]
+    decisions = "SELECT decision, reason FROM reconciliation_backfill_audit ORDER BY audit_id"
+    assert queue.rows(decisions) == [
+        ("NO_GO", "interrupted_before_apply"),
+        ("APPLIED", "fill_evidence"),
+    ]
     assert queue.closed_by_us() == Decimal("0.5")
 
 
@@ -201,7 +204,7 @@ def test_a_worker_that_is_killed_in_mid_cycle_is_replaced(queue, configured):
     ((5, "* * * * * */5"), (60, "*/1 * * * *"), (300, "*/5 * * * *"), (3600, "0 * * * *")),
 )
 def test_the_beat_of_the_queue(seconds, cron):
-    from croniter import croniter
+    from croniter import croniter  # type: ignore[import-untyped]
 
     assert cron_of(seconds) == cron
     ticks = croniter(cron, start_time=0)

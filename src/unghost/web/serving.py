@@ -52,7 +52,7 @@ def run_app(app: FastAPI, door: Door) -> None:
 
 @contextmanager
 def _signals_swallowed() -> Iterator[None]:
-    """uvicorn stops at a signal and then raises it again: that would cut what is left to do."""
+    """Uvicorn stops at a signal and then raises it again: that would cut what is left to do."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, lambda *_: None) for number in numbers]
     try:
