@@ -324,3 +324,15 @@ def test_nothing_of_ours_leaves_a_mark_in_the_bots_rows(database):
     ledger.rollback(batch_id, actor="anna")
     assert [row for row in table(database) if row["order_id"] == "e1"] == before
     assert our_row(database)["status"] == "canceled"
+
+
+def test_documents_keep_apart_whatever_is_in_them(database):
+    """They travel as one text, with a control character between them."""
+    ledger = ledger_over(database)
+    texts = ["\x1e", '"\x1e"', "\\u001e", "\\u0000", "\0", "\ud800", "\U0001f600", "{}", ""]
+    batch_id = batch_of(ledger, *(refusal(said=text) for text in texts))
+    rows = sorted(ledger.audit_rows(batch_id=batch_id), key=lambda row: row.audit_id)
+    stored = ["\ufffd", "?"]
+    assert [row.evidence["said"] for row in rows] == [*texts[:4], *stored, *texts[6:]]
+    (row,) = ledger.audit_rows(batch_id=batch_of(ledger, refusal(said="alone")))
+    assert row.evidence == {"said": "alone"}

@@ -120,7 +120,7 @@ FROM unnest(
     %(filled_at)s::timestamptz[],
     %(attribution)s::text[],
     %(fingerprint)s::text[],
-    %(evidence)s::text[]
+    string_to_array(%(evidence)s::text, E'\x1e')
 ) WITH ORDINALITY AS entry (
     profile_id, symbol, trade_id, decision, reason,
     filled_qty, open_qty, remainder_qty, price, fee, fee_currency,

@@ -10,9 +10,10 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import Enum
 from math import isfinite
-from typing import Any
+from typing import Any, Final
 
 from psycopg import Connection, errors
 
@@ -47,6 +48,9 @@ __all__ = [
 ]
 
 _PAUSE_SOURCE = "trading_profile"
+
+_BETWEEN_DOCUMENTS: Final = "\x1e"
+"""Never in JSON: a control character is always escaped there."""
 
 # --- batches -----------------------------------------------------------------------------------
 
@@ -152,6 +156,8 @@ def insert_audit(
     parameters: dict[str, object] = {"batch_id": batch_id, "actor": _clean(actor)}
     rows = [_audit_fields(entry) for entry in entries]
     parameters |= {name: [row[name] for row in rows] for name in rows[0]}
+    # One text: in an array each quotation mark would be escaped, and there are thousands.
+    parameters["evidence"] = _BETWEEN_DOCUMENTS.join(str(row["evidence"]) for row in rows)
     try:
         found = conn.execute(block("books", "write_audit"), parameters).fetchall()
     except errors.ForeignKeyViolation as missing:
@@ -258,7 +264,23 @@ def _one(row: dict[str, Any] | None, sentence: str) -> dict[str, Any]:
 
 
 def _json(value: object) -> str:
+    """The quick way for what JSON and PostgreSQL can hold as it is, else the thorough one."""
+    try:
+        text = json.dumps(value, allow_nan=False, default=_plain)
+    except (TypeError, ValueError):
+        return _thorough_json(value)
+    return _thorough_json(value) if "\\u0000" in text or "\\ud" in text else text
+
+
+def _thorough_json(value: object) -> str:
     return json.dumps(_ready(value), allow_nan=False)
+
+
+def _plain(value: object) -> object:
+    """What the encoder does not know by itself, one level deep."""
+    if isinstance(value, Decimal):
+        return str(value)
+    return _ready(value)
 
 
 def _ready(value: object) -> object:
