@@ -18,7 +18,7 @@ export UV_NATIVE_TLS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format lock coverage picture screenshots audit-deps clean
+.PHONY: help demo test fidelity check format lock coverage picture screenshots audit-deps clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ demo: .venv/.run-stamp ## show unghost at work, on a database and an exchange of
 
 test: .venv/.dev-stamp ## run every test, and fail where too little is covered
 	@$(PYTEST) $(ARGS)
+
+fidelity: .venv/.dev-stamp ## hold the decisions on 20 000 made-up lifecycles against the truth
+	@$(PY) -m tests.worlds $(ARGS)
 
 check: .venv/.dev-stamp ## lint, formatting, types, and which module may import which
 	@$(PY) -m ruff check --quiet

@@ -8,6 +8,8 @@ stop, so that nobody is given another's fill. Most certain first (DESIGN section
    other order;
 3. first in, first out, but only where that cannot go wrong in total.
 
+Before all of these: what closed while one lifecycle alone was open is its own.
+
 The tiers are gone through until none gives any more, so that the next run finds nothing new.
 
 What cannot be given out with certainty is not given out, and `doubts` say why.
@@ -15,11 +17,13 @@ What cannot be given out with certainty is not given out, and `doubts` say why.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Literal
 
 from unghost import rowfacts
 from unghost.model import (
@@ -58,6 +62,7 @@ class LegAllocation:
     claims: tuple[Claim, ...]
     doubts: tuple[str, ...]
     unexplained: Decimal
+    orphaned: Decimal
     claims_by_order: Mapping[str, tuple[Claim, ...]]
     unclaimed: tuple[tuple[str, Decimal], ...]
     """(exchange order id, quantity in base units) that stays unclaimed, zeros left out."""
@@ -106,7 +111,13 @@ def allocate(evidence: Evidence, rules: Rules) -> Allocation:
     step = _step(evidence, rules)
     legs = tuple(
         _allocate_leg(
-            _pool(leg, rules, step=step, foreign=foreign),
+            _pool(
+                leg,
+                rules,
+                step=step,
+                foreign=foreign,
+                open_qty=_open_on(leg, evidence, directions),
+            ),
             _seekers(evidence, directions, leg, rules),
             rules,
         )
@@ -142,10 +153,32 @@ class _Seeker:
     need: Decimal
     dust: Decimal
     ids: frozenset[str]
+    """Ids in rows that still wait for (part of) their order."""
+    done_ids: frozenset[str]
+    """Ids in EXIT rows that are filled: they have had their part of the order."""
+    shown: Decimal
+    """What of `need` the window shows as opened."""
+    disputed: Decimal
+    """Closed since it opened by EXIT rows without a trade_id, which may be rows of its own."""
+    bound: Decimal
+    """That, and all that was held when the window began: more cannot have been closed of it."""
     entry_ids: frozenset[str]
     withheld: Decimal = ZERO
     """Booked, but never held: it went as a fee in the asset itself, so no order sold it."""
     claimed: bool = False
+
+    @property
+    def most(self) -> Decimal:
+        """What it may be given. What it is owed beyond that still counts against its rivals: to
+        leave that out would be more repair on less evidence (invariant 2).
+        """
+        return min(self.need, self.bound)
+
+    def most_by(self, tier: Attribution) -> Decimal:
+        """What it may be given: all of `most` only where an id tells."""
+        if tier is Attribution.ID_LINK:
+            return self.most
+        return max(ZERO, min(self.most, self.need - self.disputed))
 
     @property
     def small(self) -> bool:
@@ -221,12 +254,19 @@ def _entry_names(lifecycle: Lifecycle, evidence: Evidence) -> frozenset[str]:
 
 def _exit_names(lifecycle: Lifecycle, evidence: Evidence) -> frozenset[str]:
     """Ids by which the bot's own rows, whatever their status, tie a close order to it."""
-    return frozenset(
-        name
+    return _names_in(_exit_rows(lifecycle, evidence))
+
+
+def _exit_rows(lifecycle: Lifecycle, evidence: Evidence) -> list[LedgerRow]:
+    return [
+        row
         for row in _own_rows(lifecycle, evidence)
         if rowfacts.action_of(row) != rowfacts.ENTRY and not rowfacts.is_ours(row)
-        for name in rowfacts.linked_ids(row)
-    )
+    ]
+
+
+def _names_in(rows: Iterable[LedgerRow]) -> frozenset[str]:
+    return frozenset(name for row in rows for name in rowfacts.linked_ids(row))
 
 
 def _doubt_unsound(
@@ -294,30 +334,78 @@ def _seekers(
     rules: Rules,
 ) -> list[_Seeker]:
     own = (one for one in evidence.lifecycles if directions.get(one.key) is leg.leg)
-    seekers = [_seeker(one, evidence, leg, rules) for one in own if _is_sound(one, directions)]
+    held = _held_when_it_began(leg)
+    sound = (one for one in own if _is_sound(one, directions))
+    seekers = [_seeker(one, evidence, leg, rules, held) for one in sound]
     return sorted((one for one in seekers if one is not None), key=lambda one: one.order)
 
 
 def _seeker(
-    lifecycle: Lifecycle, evidence: Evidence, leg: LegNetting, rules: Rules
+    lifecycle: Lifecycle, evidence: Evidence, leg: LegNetting, rules: Rules, held: Decimal
 ) -> _Seeker | None:
     if lifecycle.first_entry_at is None:
         return None
     own = {row.order_id for row in _own_rows(lifecycle, evidence) if rowfacts.is_counted(row)}
     withheld = sum((leg.withheld.get(name, ZERO) for name in sorted(own)), ZERO)
+    exits = _exit_rows(lifecycle, evidence)
+    entries = [
+        row
+        for row in _own_rows(lifecycle, evidence)
+        if rowfacts.is_counted(row) and row.action == rowfacts.ENTRY
+    ]
+    shown = _shown(entries, leg) - _closed_within(evidence, lifecycle)
+    disputed = leg.orphaned_since(lifecycle.first_entry_at - ENTRY_SKEW)
     return _Seeker(
         lifecycle=lifecycle,
         first_entry_at=lifecycle.first_entry_at,
         need=max(ZERO, lifecycle.open_qty - withheld),
         withheld=withheld,
         dust=dust_threshold(lifecycle.open_qty, rules),
-        ids=_exit_names(lifecycle, evidence),
-        entry_ids=frozenset(
-            row.order_id
-            for row in _own_rows(lifecycle, evidence)
-            if rowfacts.is_counted(row) and row.action == rowfacts.ENTRY
-        ),
+        ids=_names_in(row for row in exits if not _has_had_its_part(row)),
+        done_ids=_names_in(row for row in exits if _has_had_its_part(row)),
+        shown=max(ZERO, shown),
+        disputed=disputed if disputed > rules.dust_abs_qty else ZERO,
+        bound=max(ZERO, shown + held),
+        entry_ids=frozenset(row.order_id for row in entries),
     )
+
+
+def _has_had_its_part(row: LedgerRow) -> bool:
+    """A filled EXIT row took of its order what it says; the rest may be another lifecycle's.
+
+    An order that closes two lifecycles and loses one of its rows looks just like a row that is
+    short of its order. Only a row that is filled in part says that more is to come.
+    """
+    return rowfacts.is_filled(row) and "partial" not in (row.status or "").lower()
+
+
+def _shown(entries: Sequence[LedgerRow], leg: LegNetting) -> Decimal:
+    """What orders of the window show as opened of these rows.
+
+    An ENTRY whose order never filled, or not in full, was given somebody else's exit elsewhere
+    (FAILURES 10).
+    """
+    return sum((leg.proven_entries.get(row.order_id, ZERO) for row in entries), ZERO)
+
+
+def _closed_within(evidence: Evidence, lifecycle: Lifecycle) -> Decimal:
+    """What EXIT rows of the lifecycle say was closed within the window."""
+    start_at = evidence.fills.window.start_at
+    quantities = (
+        rowfacts.usable_quantity(row) or ZERO
+        for row in _own_rows(lifecycle, evidence)
+        if rowfacts.action_of(row) == rowfacts.EXIT
+        and rowfacts.is_filled(row)
+        and not rowfacts.is_dust(row)
+        and (row.at is None or row.at >= start_at)
+    )
+    return sum(quantities, ZERO)
+
+
+def _held_when_it_began(leg: LegNetting) -> Decimal:
+    """The position of the leg when the window begins: what it closed more than it opened."""
+    closed = sum((flow.filled for flow in leg.closing), ZERO)
+    return max(ZERO, closed - sum((flow.filled for flow in leg.opening), ZERO))
 
 
 # --- giving out --------------------------------------------------------------------------------
@@ -338,6 +426,10 @@ class _Pool:
     step: Decimal | None
     left: dict[str, Decimal]
     foreign: frozenset[str]
+    is_short: bool = False
+    """The window shows more of these lifecycles opened than closings that they can have."""
+    in_doubt: Decimal = ZERO
+    """Recorded as closed without an order: it may be that of any order here."""
     reserved: set[str] = field(default_factory=set)
     contested: set[str] = field(default_factory=set)
     given: dict[tuple[str, LifecycleKey], tuple[Decimal, Attribution]] = field(default_factory=dict)
@@ -352,12 +444,14 @@ class _Pool:
 
     def give(self, flow: OrderFlow, seeker: _Seeker, tier: Attribution) -> None:
         """Give as much of the order as is there, needed and allowed."""
-        quantity = self.whole(min(self.offer(flow), seeker.need))
+        quantity = self.whole(min(self.offer(flow), seeker.most_by(tier)))
         if quantity <= 0:
             return
         self.left[flow.exchange_order_id] -= quantity
         self.budget -= quantity
         seeker.need -= quantity
+        seeker.shown = max(ZERO, seeker.shown - quantity)
+        seeker.bound -= quantity
         seeker.claimed = True
         key = (flow.exchange_order_id, seeker.lifecycle.key)
         before, _ = self.given.get(key, (ZERO, tier))
@@ -376,13 +470,33 @@ class _Pool:
         return flow.exchange_order_id in self.contested
 
 
-def _pool(leg: LegNetting, rules: Rules, *, step: Decimal | None, foreign: frozenset[str]) -> _Pool:
+def _open_on(
+    leg: LegNetting, evidence: Evidence, directions: Mapping[LifecycleKey, PositionSide]
+) -> Decimal:
+    """What the ledger says is open on the leg, in any profile; of unknown direction counts too."""
+    quantities = (
+        one.open_qty
+        for one in evidence.lifecycles
+        if directions.get(one.key, leg.leg) is leg.leg and one.open_qty.is_finite()
+    )
+    return sum(quantities, ZERO)
+
+
+def _pool(
+    leg: LegNetting,
+    rules: Rules,
+    *,
+    step: Decimal | None,
+    foreign: frozenset[str],
+    open_qty: Decimal,
+) -> _Pool:
     return _Pool(
         leg=leg,
-        budget=leg.claimable(rules.dust_abs_qty),
+        budget=leg.claimable(open_qty, rules.dust_abs_qty),
         step=step,
         left={flow.exchange_order_id: flow.rest for flow in leg.closing},
         foreign=foreign,
+        in_doubt=max(ZERO, leg.unexplained - rules.dust_abs_qty),
     )
 
 
@@ -396,6 +510,7 @@ def _allocate_leg(pool: _Pool, seekers: Sequence[_Seeker], rules: Rules) -> LegA
         claims=tuple(claim for claims in by_order.values() for claim in claims),
         doubts=tuple(doubts),
         unexplained=leg.unexplained,
+        orphaned=leg.orphaned,
         claims_by_order=by_order,
         unclaimed=tuple((name, left) for name, left in pool.left.items() if left > 0),
         withheld={one.lifecycle.key: one.withheld for one in seekers if one.withheld},
@@ -409,6 +524,9 @@ def _give_out(pool: _Pool, seekers: Sequence[_Seeker], rules: Rules) -> list[str
     before = None
     while pool.budget != before:
         before = pool.budget
+        pool.is_short = _closings_are_missing(pool, seekers, rules)
+        if not pool.leg.doubts:
+            _give_to_the_only_one(pool, seekers)
         _give_by_id(pool, seekers)
         if not pool.leg.doubts:
             _give_by_exact_quantity(pool, seekers, rules)
@@ -424,6 +542,52 @@ def _may_take(flow: OrderFlow, seeker: _Seeker) -> bool:
     return seeker.first_entry_at <= flow.first_at + ENTRY_SKEW
 
 
+# to the only one -------------------------------------------------------------------------------
+
+
+def _give_to_the_only_one(pool: _Pool, seekers: Sequence[_Seeker]) -> None:
+    """What closed while one lifecycle alone was open is its own, whatever else might fit later.
+
+    Left to the other tiers are orders that an id gives to somebody, and a lifecycle that some order
+    equals: its other orders are surely not all its own.
+    """
+    if pool.in_doubt > 0:
+        return
+    named = pool.foreign.union(*(one.ids | one.done_ids for one in seekers))
+    latest = _latest_of(pool)
+    waiting = deque(one for one in seekers if not one.served and not one.small)
+    alone: _Seeker | None = None
+    suited = False
+    for flow in pool.open_orders():
+        while waiting and _may_take(flow, waiting[0]):
+            if alone is not None and not alone.served:
+                return
+            alone = waiting.popleft()
+            suited = _has_an_order_of_its_own(alone, latest)
+        if alone is not None and not suited and not _names(flow) & named:
+            pool.give(flow, alone, Attribution.FIFO)
+
+
+_Latest = tuple[Mapping[Decimal, datetime], Mapping[str, OrderFlow]]
+
+
+def _latest_of(pool: _Pool) -> _Latest:
+    """When the last order of each quantity began; and the orders by name."""
+    orders = pool.open_orders()
+    begun = {pool.left[flow.exchange_order_id]: flow.first_at for flow in orders}
+    return begun, {name: flow for flow in orders for name in _names(flow)}
+
+
+def _has_an_order_of_its_own(seeker: _Seeker, latest: _Latest) -> bool:
+    """Whether some order is just what it needs, or is named by it and no more than that."""
+    begun, by_name = latest
+    equal = begun.get(seeker.need)
+    if equal is not None and seeker.first_entry_at <= equal + ENTRY_SKEW:
+        return True
+    named = (by_name[name] for name in seeker.ids if name in by_name)
+    return any(flow.rest <= seeker.need and _may_take(flow, seeker) for flow in named)
+
+
 # by id -----------------------------------------------------------------------------------------
 
 
@@ -434,12 +598,10 @@ def _give_by_id(pool: _Pool, seekers: Sequence[_Seeker]) -> None:
     """
     pool.reserved.clear()
     pool.contested.clear()
-    named: dict[str, list[_Seeker]] = defaultdict(list)
-    for one in seekers:
-        for name in () if one.served else one.ids:
-            named[name].append(one)
+    sure, done = _by_name(seekers, "ids"), _by_name(seekers, "done_ids")
+    rivals = _Rivals(seekers)
     for flow in pool.open_orders():
-        linked = _linked(flow, named)
+        linked = _linked(flow, sure) or _linked_by_rest(pool, flow, _linked(flow, done), rivals)
         if _names(flow) & pool.foreign or not all(_may_take(flow, one) for one in linked):
             pool.reserved.add(flow.exchange_order_id)
         elif len(linked) > 1 and _needed(linked) > pool.left[flow.exchange_order_id]:
@@ -447,6 +609,69 @@ def _give_by_id(pool: _Pool, seekers: Sequence[_Seeker]) -> None:
         else:
             for one in linked:
                 pool.give(flow, one, Attribution.ID_LINK)
+
+
+def _by_name(
+    seekers: Iterable[_Seeker], which: Literal["ids", "done_ids"]
+) -> dict[str, list[_Seeker]]:
+    named: dict[str, list[_Seeker]] = defaultdict(list)
+    for one in seekers:
+        for name in () if one.served else getattr(one, which):
+            named[name].append(one)
+    return named
+
+
+class _Rivals:
+    """Those who wait, to be found by time and by need without looking at all of them."""
+
+    def __init__(self, seekers: Iterable[_Seeker]) -> None:
+        waiting = [one for one in seekers if not one.served and not one.small]
+        self._by_entry = deque(waiting)
+        self._by_need = sorted(waiting, key=lambda one: one.need)
+        self._needs = [one.need for one in self._by_need]
+
+    def beside(self, linked: Sequence[_Seeker], flow: OrderFlow) -> bool:
+        """Whether anybody else who waits may take the order."""
+        while self._by_entry and self._by_entry[0].served:
+            self._by_entry.popleft()
+        tied = {one.order for one in linked}
+        others = (one for one in self._by_entry if not one.served and one.order not in tied)
+        first = next(others, None)
+        return first is not None and _may_take(flow, first)
+
+    def alike(self, linked: Sequence[_Seeker], flow: OrderFlow, left: Decimal) -> bool:
+        """Whether the order has left just what somebody else needs."""
+        tied = {one.order for one in linked}
+        span = max(one.dust for one in linked) * 2
+        first, last = bisect_left(self._needs, left - span), bisect_right(self._needs, left + span)
+        return any(
+            not one.served
+            and one.order not in tied
+            and _may_take(flow, one)
+            and _suits(left, one.need, [one])
+            for one in self._by_need[first:last]
+        )
+
+
+def _linked_by_rest(
+    pool: _Pool, flow: OrderFlow, linked: list[_Seeker], rivals: _Rivals
+) -> list[_Seeker]:
+    """Rows that have had their part speak for the rest of the order only if nothing else does.
+
+    Either nobody else can take it, or the rest is just what is still needed and suits nobody else.
+    """
+    if not linked or pool.in_doubt > 0:
+        return []
+    if not rivals.beside(linked, flow):
+        return linked
+    left = pool.left[flow.exchange_order_id]
+    if pool.leg.doubts or pool.is_short or not _suits(left, _needed(linked), linked):
+        return []
+    return [] if rivals.alike(linked, flow, left) else linked
+
+
+def _suits(left: Decimal, need: Decimal, seekers: Iterable[_Seeker]) -> bool:
+    return abs(left - need) <= max(one.dust for one in seekers)
 
 
 def _names(flow: OrderFlow) -> set[str]:
@@ -476,10 +701,12 @@ def _needed(seekers: Iterable[_Seeker]) -> Decimal:
 
 def _give_by_exact_quantity(pool: _Pool, seekers: Sequence[_Seeker], rules: Rules) -> None:
     """Tier 2."""
-    if _closings_are_missing(pool, seekers, rules):
+    if _closings_are_missing(pool, seekers, rules) or _may_be_recorded(pool, seekers):
         return
     for flow, one in _exact_pairs(pool, seekers):
-        if pool.left[flow.exchange_order_id] <= pool.budget:
+        if pool.left[flow.exchange_order_id] <= min(
+            pool.budget, one.most_by(Attribution.EXACT_QUANTITY)
+        ):
             pool.give(flow, one, Attribution.EXACT_QUANTITY)
 
 
@@ -491,18 +718,17 @@ def _closings_are_missing(pool: _Pool, seekers: Sequence[_Seeker], rules: Rules)
     lifecycle is exempt, because there is nobody else whose exit it could be.
     """
     waiting = [one for one in seekers if not one.served and not one.small]
-    proven = sum((one.need for one in waiting if _is_proven(one, pool.leg)), ZERO)
+    proven = sum((min(one.need, one.shown) for one in waiting), ZERO)
     return len(waiting) > 1 and proven > pool.budget + rules.dust_abs_qty
 
 
-def _is_proven(seeker: _Seeker, leg: LegNetting) -> bool:
-    """Every ENTRY row is shown as filled by orders of the window."""
-    quantities = {
-        row.order_id: rowfacts.usable_quantity(row) or ZERO for row in seeker.lifecycle.rows
-    }
-    return bool(seeker.entry_ids) and all(
-        leg.proven_entries.get(name, ZERO) >= quantities[name] for name in seeker.entry_ids
-    )
+def _may_be_recorded(pool: _Pool, seekers: Sequence[_Seeker]) -> bool:
+    """An order that equals a lifecycle may be the one that a closing without an order records.
+
+    It does no harm where the fills cover all lifecycles and those closings too.
+    """
+    owed = sum((one.owed for one in seekers if not one.served and not one.small), ZERO)
+    return pool.in_doubt > 0 and pool.budget < owed
 
 
 def _exact_pairs(pool: _Pool, seekers: Sequence[_Seeker]) -> list[tuple[OrderFlow, _Seeker]]:
@@ -547,7 +773,7 @@ def _give_first_in_first_out(pool: _Pool, seekers: Sequence[_Seeker], rules: Rul
     for flow in pool.free_orders():
         queue.admit(flow)
         if len(queue.waiting) == 1 and not pool.is_contested(flow):
-            queue.serve([(flow, queue.waiting[0])])
+            queue.serve(queue.shares_of_one(flow))
         elif rules.attribution is AttributionPolicy.FIFO:
             queue.serve(queue.shares())
 
@@ -571,13 +797,27 @@ class _Queue:
             self.waiting.append(self.later.popleft())
             self.owed += self.waiting[-1].owed
 
+    def shares_of_one(self, flow: OrderFlow) -> list[tuple[OrderFlow, _Seeker]]:
+        """What the only one that waits may take: the order, or what is surely nobody's else.
+
+        A closing recorded without its order may stand for any order so far.
+        """
+        (one,) = self.waiting
+        if self.pool.in_doubt <= 0:
+            return [(flow, one)]
+        sure = min(self.stock - self.pool.in_doubt, self.pool.budget)
+        taking = _Taking(pool=self.pool, held=self.held, budget=sure)
+        taking.serve(one)
+        return taking.shares
+
     def shares(self) -> list[tuple[OrderFlow, _Seeker]]:
         """Who takes from which order, in turn, so that all are served; nothing where not all are.
 
         Who came first may take what is oldest, and what is too old for one is so for all after it:
         both lists are gone through once.
         """
-        if min(self.stock, self.pool.budget) < self.owed:
+        sure = min(self.stock - self.pool.in_doubt, self.pool.budget)
+        if sure < self.owed:
             return []
         taking = _Taking(pool=self.pool, held=self.held, budget=self.pool.budget)
         served = all(taking.serve(one) for one in self.waiting)
@@ -608,7 +848,7 @@ class _Taking:
 
     def serve(self, seeker: _Seeker) -> bool:
         """Take until the lifecycle's remainder is dust; whether that came about."""
-        owed, need = seeker.owed, seeker.need
+        owed, need = seeker.owed, seeker.most_by(Attribution.FIFO)
         while owed > 0 and self.place < len(self.held):
             taken = self._take(seeker, need)
             owed -= taken

@@ -186,13 +186,15 @@ def _uncovered(case: Case, leg: LegAllocation, remainder: Decimal, kept: Decimal
         f"; {plain(leg.unexplained)} recorded as closed has no fill in the window and counts"
         " against the others"
     )
+    orphans = f"; EXIT rows without trade_id hold {plain(leg.orphaned)} and may be its exit"
     return _refusal(
         case,
         Reason.MISSING_FILL_EVIDENCE,
         remainder,
         f"no fill covers {plain(remainder)} of {plain(case.lifecycle.open_qty)},"
         f" more than the dust threshold of {plain(threshold)}"
-        f"{_with_fee(kept)}{against if leg.unexplained > 0 else ''}",
+        f"{_with_fee(kept)}{against if leg.unexplained > 0 else ''}"
+        f"{orphans if leg.orphaned > 0 else ''}",
     )
 
 

@@ -247,6 +247,9 @@ class LegNetting:
     closing: list[OrderFlow]
     opening: list[OrderFlow]
     unexplained: Decimal = ZERO
+    orphans: list[tuple[datetime | None, Decimal]] = field(default_factory=list)
+    """Times and quantities of EXIT rows without a trade_id; ENTRY rows without one count below
+    zero. Whose exit such a row records, nobody can tell: it may be any open lifecycle's."""
     unusable: list[str] = field(default_factory=list)
     """Filled rows (by order_id) without a usable quantity."""
     doubts: list[str] = field(default_factory=list)
@@ -255,13 +258,27 @@ class LegNetting:
     withheld: dict[str, Decimal] = field(default_factory=dict)
     """Of each row (by order_id) that names its order: what went as a fee in the asset itself."""
 
-    def claimable(self, tolerance: Decimal) -> Decimal:
+    @property
+    def orphaned(self) -> Decimal:
+        """What rows without a trade_id closed more than they opened."""
+        return max(ZERO, sum((quantity for _, quantity in self.orphans), ZERO))
+
+    def orphaned_since(self, start_at: datetime) -> Decimal:
+        """The part of it that a lifecycle opened at this time may have had."""
+        since = (size for at, size in self.orphans if size > 0 and (at is None or at >= start_at))
+        return min(self.orphaned, sum(since, ZERO))
+
+    def claimable(self, open_qty: Decimal, tolerance: Decimal) -> Decimal:
         """What new rows may close at most: conservation, up to `tolerance` of rounding.
 
-        Closed by the exchange less everything that the ledger recorded as closed (invariant 3).
+        Closed by the exchange less everything that the ledger recorded as closed (invariant 3). And
+        of the leg's `open_qty` only what no EXIT row without a trade_id can have closed already.
         """
         rest = sum((flow.rest for flow in self.closing), ZERO)
-        return max(ZERO, min(rest, rest - self.unexplained + tolerance))
+        most = [rest, rest - self.unexplained + tolerance]
+        if self.orphaned > 0:
+            most.append(open_qty - self.orphaned + tolerance)
+        return max(ZERO, min(most))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -290,6 +307,7 @@ def net(evidence: Evidence, *, tolerance: Decimal) -> Mapping[PositionSide, LegN
     edge = evidence.fills.window.start_at + NETTING_SPAN
     for one in unlinked:
         _count_unexplained(one, legs, edge)
+    _count_orphans(evidence.ledger_rows, legs)
     for leg in legs.values():
         _withhold(leg)
         _doubt_unusable_rows(leg)
@@ -493,6 +511,16 @@ def _withhold(leg: LegNetting) -> None:
             if kept and taken:
                 share = kept * taken / flow.accounted
                 leg.withheld[name] = leg.withheld.get(name, ZERO) + share
+
+
+def _count_orphans(rows: Iterable[LedgerRow], legs: Mapping[PositionSide, LegNetting]) -> None:
+    for row in rows:
+        if row.trade_id is None and rowfacts.is_filled(row):
+            sign = -1 if rowfacts.action_of(row) == rowfacts.ENTRY else 1
+            stated = rowfacts.stated_direction(row)
+            quantity = sign * (rowfacts.usable_quantity(row) or ZERO)
+            for leg in _LEGS if stated is None else (stated,):
+                legs[leg].orphans.append((row.at, quantity))
 
 
 def _doubt_unusable_rows(leg: LegNetting) -> None:

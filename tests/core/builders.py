@@ -224,12 +224,13 @@ def evidence(
     complete: bool = True,
     span: Window | None = None,
     unit: Decimal = Decimal(1),
+    now: datetime = NOW,
 ) -> Evidence:
     """The evidence for one market, chosen from the whole ledger as the gather stage does."""
     rows, fills = tuple(rows), tuple(fills)
     names = {*market.spellings, market.unified, market.native_id}
     lifecycles = [one for one in lifecycles_of(rows) if one.key.symbol in names]
-    span = span or window(lifecycles, Rules(), NOW)
+    span = span or window(lifecycles, Rules(), now)
     fills = tuple(one for one in fills if span.start_at <= one.filled_at <= span.end_at)
     chosen = row_filter(market, span, fills)
     resolved = dict.fromkeys((*BTC.spellings, *ETH.spellings), market)
@@ -237,16 +238,16 @@ def evidence(
         profile_id=profile,
         symbol=market.unified,
         market=market,
-        as_of=NOW,
+        as_of=now,
         lifecycles=tuple(_scaled(one, unit) for one in lifecycles),
         ledger_rows=tuple(
             _scaled_row(one, unit)
             for one in rows
             if (one.status or "").lower() in FILLED_STATUSES and chosen.holds(one, resolved)
         ),
-        position_before=position(before),
-        position_after=position(after),
-        fills=FillReading(fills=fills, complete=complete, window=span, as_of=NOW),
+        position_before=position(before, as_of=now),
+        position_after=position(after, as_of=now),
+        fills=FillReading(fills=fills, complete=complete, window=span, as_of=now),
         ledger_unit=unit,
     )
 
@@ -255,9 +256,12 @@ PAUSED = PauseReading(state=PauseState.PAUSED, source="test", as_of=NOW)
 
 
 def ruled(
-    *evidences: Evidence, rules: Rules | None = None, pause: PauseReading = PAUSED
+    *evidences: Evidence,
+    rules: Rules | None = None,
+    pause: PauseReading = PAUSED,
+    now: datetime = NOW,
 ) -> tuple[Ruling, ...]:
-    return decide(evidences, pause=pause, rules=rules or Rules(), now=NOW)
+    return decide(evidences, pause=pause, rules=rules or Rules(), now=now)
 
 
 def only(rulings: Sequence[Ruling]) -> Ruling:
