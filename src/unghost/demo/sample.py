@@ -64,7 +64,7 @@ def build_sample(now: datetime) -> Sample:
     """Make the sample as it would look at `now` (aware; cut to milliseconds)."""
     now = now.astimezone(UTC).replace(microsecond=now.microsecond // 1000 * 1000)
     world = World()
-    account = world.open_account(ACCOUNT, mode=PositionMode.HEDGE)
+    account = world.open_account(ACCOUNT, mode=PositionMode.HEDGE, read_only=True)
     prices = PricePaths(DEFAULT_MARKETS, reach=REACH, seed=SEED)
     bot = Bot(world, account, prices, now=now, seed=SEED)
     stage(bot)
