@@ -2,10 +2,12 @@
 #
 #   PYTHON=/path/to/python   the interpreter to make .venv with; default: the first good one found
 #   ARGS="..."               more arguments for the command that a target runs
+#   SECONDS=...              how long `make soak` runs
 
 SHELL := /bin/sh
 PYTHON ?=
 ARGS ?=
+SECONDS ?= 600
 PYTHONS := python3 python3.13 python3.12 python3.11
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest --numprocesses auto --maxprocesses 8 --cov
@@ -18,7 +20,7 @@ export UV_NATIVE_TLS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test fidelity check format lock coverage picture screenshots audit-deps clean
+.PHONY: help demo test fidelity check format lock coverage soak mutants picture screenshots audit-deps clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +54,13 @@ lock: .venv/.dev-stamp ## write requirements/*.txt anew from pyproject.toml (ARG
 
 coverage: .venv/.dev-stamp ## run every test, and write .coverage-html/index.html
 	@$(PYTEST) --cov-report term-missing --cov-report html $(ARGS)
+
+soak: .venv/.dev-stamp ## let the state machine run for SECONDS (default 600), seed after seed
+	@UNGHOST_SOAK_SECONDS=$(SECONDS) $(PY) -m pytest -q -s --no-cov --timeout 0 \
+		tests/proofs/test_machine.py $(ARGS)
+
+mutants: .venv/.dev-stamp ## break each guard in a copy, and name the test that notices
+	@$(PY) -m tests.proofs.mutants $(ARGS)
 
 picture: .venv/.run-stamp ## draw the picture of the demo anew, docs/images/demo.svg
 	@mkdir -p docs/images

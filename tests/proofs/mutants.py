@@ -1,0 +1,261 @@
+"""Broken copies of the guards, each of which the tests must notice: `make mutants`.
+
+A mutant replaces one piece of text in a copy of the source; the copy is then tested, the project
+itself is never touched. What no test notices is a guard that nobody guards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+HOUSE: Final = Path(__file__).resolve().parents[2]
+SOURCE: Final = HOUSE / "src" / "unghost"
+CORE: Final = ("tests/core",)
+CYCLE: Final = (
+    "tests/cycle/test_races.py",
+    "tests/cycle/test_pause.py",
+    "tests/cycle/test_repair.py",
+)
+UNDO: Final = ("tests/cycle/test_undo.py",)
+_FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+_PATIENCE_SECONDS: Final = 900
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """`old` stands exactly once in the file."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...] = CORE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """`caught_by` is the first test that failed, None where none did."""
+
+    name: str
+    file: str
+    caught_by: str | None
+
+
+def _m(file: str, name: str, old: str, new: str, tests: tuple[str, ...] = CORE) -> Mutant:
+    return Mutant(name=name, file=file, old=old, new=new, tests=tests)
+
+
+MUTANTS: Final = (
+    # gates
+    _m("gates.py", "a running profile counts as paused",
+       "PauseState.RUNNING: (GateVerdict.CLOSED, Reason.PROFILE_NOT_PAUSED)",
+       "PauseState.RUNNING: (GateVerdict.OPEN, None)"),
+    _m("gates.py", "an unknown pause counts as paused",
+       "PauseState.UNKNOWN: (GateVerdict.UNKNOWN, Reason.PAUSE_STATUS_UNKNOWN)",
+       "PauseState.UNKNOWN: (GateVerdict.OPEN, None)"),
+    _m("gates.py", "only the second position reading counts",
+       "worst = max((before, after), key=lambda reading: _DOUBT[reading.flatness])",
+       "worst = after"),
+    _m("gates.py", "an unknown position counts as flat",
+       "elif worst.flatness is Flatness.UNKNOWN or stale:", "elif stale:"),
+    _m("gates.py", "a stale reading counts",
+       "return case.now - reading.as_of > timedelta(seconds=case.rules.reading_max_age_seconds)",
+       "return False"),
+    _m("gates.py", "pending rows do not block",
+       "pending = [row for row in case.lifecycle.rows if _blocks(row, case.rules)]",
+       "pending = [row for row in case.lifecycle.rows[:0] if _blocks(row, case.rules)]"),
+    _m("gates.py", "there is no quiet period",
+       "case.now - latest < quiet", "case.now - latest < timedelta(0)"),
+    _m("gates.py", "rows that cannot be judged are let through",
+       "defects = list(case.lifecycle.defects)", "defects: list[str] = []"),
+    _m("gates.py", "incomplete fills count as complete",
+       "complete = fills.complete and not odd", "complete = not odd"),
+    _m("gates.py", "the pause is not asked for again before the write",
+       "    if reading.state is PauseState.RUNNING:\n        return Reason.PROFILE_NOT_PAUSED\n",
+       "    if reading.state is PauseState.RUNNING:\n        return None\n", CYCLE),
+    _m("gates.py", "the third position reading may be open",
+       "if reading is not None and reading.flatness is Flatness.OPEN:",
+       "if reading is not None and reading.flatness is Flatness.OPEN and False:", CYCLE),
+    # decide
+    _m("decide.py", "a closed gate does not stop the claims",
+       "if closed is not None or case.direction is None:", "if case.direction is None:"),
+    _m("decide.py", "any remainder is dust",
+       "is_dust = ZERO < remainder <= small", "is_dust = ZERO < remainder"),
+    _m("decide.py", "dust at the threshold stays open",
+       "is_dust = ZERO < remainder <= small", "is_dust = ZERO < remainder < small"),
+    _m("decide.py", "a claim is rounded up to the ledger's scale",
+       "quantize(last_place(scale), rounding=ROUND_DOWN)",
+       "quantize(last_place(scale), rounding='ROUND_UP')"),
+    _m("decide.py", "several fee currencies are booked as the first",
+       "if fees is None or len(fees) != 1:", "if not fees:"),
+    _m("decide.py", "the row is on the side of the entry",
+       "side=direction.closing_side,", "side=direction.closing_side.opposite,"),
+    _m("decide.py", "two candidates may share an id",
+       "if counts[candidate.order_id] > 1:", "if counts[candidate.order_id] > 2:"),
+    _m("decide.py", "a row of other content is taken for ours",
+       "elif not is_same_row(row, candidate):", "elif False:"),
+    _m("decide.py", "a plan need not hold the fingerprint",
+       "if row.fingerprint == candidate.fingerprint:", "if row is not None:"),
+    _m("decide.py", "a candidate need not be in the plan",
+       '        return f"{candidate.order_id} is not in the plan"\n', "        return None\n"),
+    _m("ceilings.py", "there is no row limit",
+       "exceeded=load.rows > rules.max_rows,", "exceeded=False,",
+       ("tests/core", "tests/cycle/test_repair.py")),
+    _m("ceilings.py", "what exceeds a ceiling is written all the same",
+       "return rules.mode is Mode.APPLY or not ceiling.asks", "return False",
+       ("tests/core", "tests/cycle/test_repair.py")),
+    # allocate
+    _m("allocate.py", "an order before the entry may close it",
+       "return seeker.first_entry_at <= flow.first_at + ENTRY_SKEW", "return True"),
+    _m("allocate.py", "first in, first out though the fills fall short",
+       "if min(self.stock, self.pool.budget) < self.owed:", "if False:"),
+    _m("allocate.py", "strict attribution is the same as fifo",
+       "elif rules.attribution is AttributionPolicy.FIFO:", "else:"),
+    _m("allocate.py", "doubts about the leg are not heeded",
+       "        if not pool.leg.doubts:\n", "        if True:\n"),
+    _m("allocate.py", "a unit may be given twice",
+       "        self.left[flow.exchange_order_id] -= quantity\n", ""),
+    _m("allocate.py", "conservation does not limit what is given",
+       "        self.budget -= quantity\n        seeker.need", "        seeker.need"),
+    _m("allocate.py", "fees are not split",
+       "    if upto >= whole:\n        return amount\n",
+       "    if whole:\n        return amount * (upto > 0)\n"),
+    _m("allocate.py", "equal quantities need not be unique",
+       "if len(taken) != 1 or (len(seekers) > 1 and _may_take(taken[0], seekers[1])):",
+       "if not taken:"),
+    _m("allocate.py", "an order named by several goes to the first",
+       "elif len(linked) > 1 and _needed(linked) > pool.left[flow.exchange_order_id]:",
+       "elif False:"),
+    # netting
+    _m("netting.py", "the opening part of a crossing fill closes too",
+       "closed = min(abs(signed), abs(before)) if signed * before < 0 else ZERO",
+       "closed = abs(signed) if signed * before < 0 else ZERO"),
+    _m("netting.py", "what the ledger has booked may be claimed again",
+       "return max(ZERO, self.filled - self.accounted)", "return self.filled"),
+    _m("netting.py", "recorded closings without a fill do not count",
+       "return max(ZERO, min(rest, rest - self.unexplained + tolerance))", "return rest"),
+    _m("netting.py", "unknown openings raise no doubt", "if total > tolerance:", "if False:"),
+    _m("netting.py", "a filled row without quantity accounts for nothing",
+       "        flow.take(row, flow.rest)\n", "        pass\n"),
+    # gather
+    _m("gather.py", "one position reading stands for both",
+       "    told = world.exchange.positions(list(windows))\n    now = world.clock()\n",
+       "    told: dict[str, PositionReading] = {}\n    now = world.clock()\n", CYCLE),
+    _m("gather.py", "trading while it is read goes unnoticed",
+       "return replace(fills, complete=False, detail=detail)", "return fills", CYCLE),
+    _m("gather.py", "the window does not reach back to the entry",
+       "return Window(start_at=first - ENTRY_MARGIN, end_at=now + END_MARGIN)",
+       "return Window(start_at=now, end_at=now + END_MARGIN)", CYCLE),
+    # record
+    _m("record.py", "the ledger's versions are not compared",
+       "if evidence_digest(one, ignoring=own) != now.everything.get(one.symbol)", "if False",
+       CYCLE),
+    _m("record.py", "a row that comes between insert and commit goes unnoticed",
+       "if _snapshot(transaction, chunk, own, pen).rows != before.rows:", "if False:", CYCLE),
+    _m("record.py", "a resume just before the write goes unnoticed",
+       "return {} if paused is None else {one.symbol: paused for one in chunk.evidences}",
+       "return {}", CYCLE),
+    _m("record.py", "the second reading stands for the third",
+       "    readings = pen.exchange.positions(markets)\n",
+       "    readings = {one.symbol: one.position_after for one in chunk.evidences}\n", CYCLE),
+    _m("record.py", "intents settled by another run are not noticed",
+       "if moved != len(settlements):", "if False:", ("tests/cycle/test_races.py",)),
+    _m("record.py", "a refused chunk stays pending",
+       "            transaction.settle(settlements)\n    except", "            pass\n    except",
+       CYCLE),
+    # rollback
+    _m("rollback.py", "a reinstate does not ask for the pause",
+       '    if doubt is not None:\n        message = (\n            f"Profile',
+       '    if False:\n        message = (\n            f"Profile', UNDO),
+    _m("rollback.py", "a reinstate does not ask for flat markets",
+       "        if doubt is not None:\n            detail", "        if False:\n            detail",
+       UNDO),
+    _m("rollback.py", "a reinstate may use fills that others have used since",
+       "if used > proof.filled:", "if False:", UNDO),
+    _m("rollback.py", "another profile's batch may be rolled back",
+       "if batch.profile_id != desk.profile.profile_id:", "if False:", UNDO),
+)  # fmt: skip
+
+
+def broken_copies(mutant: Mutant, folder: Path) -> None:
+    """Copy the source into `folder`, with the mutant in it. Raises ValueError where it is stale."""
+    shutil.copytree(SOURCE, folder / "unghost", ignore=shutil.ignore_patterns("__pycache__"))
+    path = folder / "unghost" / mutant.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(mutant.old) != 1:
+        raise ValueError(f"{mutant.name}: its text stands {text.count(mutant.old)} times")
+    path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+
+
+def judge(mutant: Mutant) -> Verdict:
+    """Test the broken copy until the first failure."""
+    with tempfile.TemporaryDirectory(prefix="unghost-mutant-") as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        broken_copies(mutant, folder)
+        command = [
+            sys.executable, "-m", "pytest", "-x", "-q", "--no-cov", "-p", "no:cacheprovider",
+            "-p", "no:randomly", *mutant.tests,
+        ]  # fmt: skip
+        run = subprocess.run(
+            command,
+            cwd=HOUSE,
+            env={**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_SECONDS,
+            check=False,
+        )
+    found = _FAILED.search(run.stdout)
+    caught = found.group(1) if found else None
+    if run.returncode not in (0, 1) and caught is None:
+        raise RuntimeError(f"{mutant.name}: the tests did not run\n{run.stdout}{run.stderr}")
+    return Verdict(name=mutant.name, file=mutant.file, caught_by=caught)
+
+
+def judge_all(mutants: Sequence[Mutant], jobs: int) -> Iterator[Verdict]:
+    with ThreadPoolExecutor(jobs) as pool:
+        yield from pool.map(judge, mutants)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Print each mutant with the test that catches it; exit 1 where one survives."""
+    parser = argparse.ArgumentParser(description="Break each guard and see whether a test notices.")
+    parser.add_argument("names", nargs="*", help="parts of names; default: all")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    chosen = [one for one in MUTANTS if not asked.names or any(n in one.name for n in asked.names)]
+    verdicts = []
+    for verdict in judge_all(chosen, asked.jobs):
+        verdicts.append(verdict)
+        if not asked.json:
+            words = f"caught by {verdict.caught_by}" if verdict.caught_by else "SURVIVED"
+            _say(f"{verdict.file:12} {verdict.name}: {words}")
+    survivors = [one for one in verdicts if one.caught_by is None]
+    if asked.json:
+        _say(json.dumps([asdict(one) for one in verdicts], indent=2))
+    else:
+        _say(f"{len(verdicts)} mutants, {len(survivors)} survived")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

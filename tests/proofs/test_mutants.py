@@ -1,0 +1,17 @@
+"""The list of mutants fits the source that it breaks; `make mutants` runs them."""
+
+from __future__ import annotations
+
+import pytest
+from tests.proofs.mutants import MUTANTS, SOURCE
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)
+def test_a_mutant_breaks_what_is_there(mutant):
+    text = (SOURCE / mutant.file).read_text(encoding="utf-8")
+    assert text.count(mutant.old) == 1
+    compile(text.replace(mutant.old, mutant.new), mutant.file, "exec")
+
+
+def test_there_are_enough_of_them_and_no_two_are_the_same():
+    assert len({(one.file, one.old, one.new) for one in MUTANTS}) == len(MUTANTS) >= 30
