@@ -16,6 +16,7 @@ import importlib
 import json
 import logging
 import math
+import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
@@ -23,6 +24,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -163,6 +165,14 @@ def _silent_logger() -> logging.Logger:
     return logger
 
 
+@cache
+def _trust(certificates: str) -> ssl.SSLContext:
+    """What every account verifies the other side by; to read the file again takes longer than a
+    call.
+    """
+    return ssl.create_default_context(cafile=certificates)
+
+
 def _build(spec: ConnectionSpec, settings: Mapping[str, Any], verbs: frozenset[str]) -> Any:
     """The strict CCXT object. ConfigurationError where CCXT knows no such exchange."""
     ccxt = _ccxt()
@@ -178,6 +188,7 @@ def _build(spec: ConnectionSpec, settings: Mapping[str, Any], verbs: frozenset[s
     if spec.base_url is not None:
         exchange.unghost_origins = true_origins(exchange.urls["api"], spec.base_url)
         exchange.urls["api"] = moved(exchange.urls["api"], spec.base_url)
+    exchange.ssl_context = _trust(exchange.cafile)
     if spec.is_loopback:
         # CCXT waits a quarter of a second for TLS to close, of which there is none.
         exchange.timeout_on_exit = 0
