@@ -114,7 +114,7 @@ def test_a_heading_sorts_downwards_the_second_time(found, key, names):
 # --- gates -------------------------------------------------------------------------------------
 
 
-def gate(verdict: str, value: str, age: float | None = 1.0) -> dict[str, object]:
+def gate(verdict: str, value: str, age: float | None = 1.0):
     told = {"name": "exchange_flat", "rule": "r", "source": "exchange", "age_seconds": age}
     return told | {"verdict": verdict, "value": value}
 
