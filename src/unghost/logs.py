@@ -11,6 +11,11 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from unghost.redaction import redactor
 from unghost.settings import LogFormat, Settings
 
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+"""Without the values of variables: one of them may be a secret."""
+
 
 def configure_logs(settings: Settings) -> None:
     """Send log lines of the set level to stderr in the set form."""
@@ -37,7 +42,7 @@ def _shared() -> list[Processor]:
 
 def _json() -> list[Processor]:
     return [
-        structlog.processors.dict_tracebacks,
+        _TRACEBACKS,
         _redacted,
         structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
     ]

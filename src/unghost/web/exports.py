@@ -16,6 +16,12 @@ from unghost.documents import as_json
 
 PAGE_ROWS: Final = 1000
 MEDIA_TYPES: Final = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
+FILES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The file.",
+        "content": {"text/csv": {}, "application/x-ndjson": {}},
+    }
+}
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 Form = Annotated[Literal["csv", "jsonl"], Query(alias="format", description="csv or jsonl")]

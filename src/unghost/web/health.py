@@ -18,8 +18,9 @@ from unghost.web.access import Viewer
 from unghost.web.internal import Service
 from unghost.web.metrics import metrics_text
 from unghost.web.operations import Operations
+from unghost.web.problems import PROBLEMS
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], responses=PROBLEMS)
 
 BEAT_SECONDS: Final = 30
 """A process of the loop says every five seconds that it lives; six times missed is dead."""

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from unghost.documents import as_json
 from unghost.model import PauseReading, PauseState
 from unghost.web.access import Asking, Operator, Person
 from unghost.web.operations import Operations
-from unghost.web.problems import Problem
+from unghost.web.problems import PROBLEMS, Problem
 
-router = APIRouter(prefix="/internal/trading", tags=["internal"])
+router = APIRouter(prefix="/internal/trading", tags=["internal"], responses=PROBLEMS)
 
 LONGEST_REASON: Final = 500
+ALSO_TEXT: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
+}
 
 
 def operations_of(request: Request) -> Operations:
@@ -31,9 +34,16 @@ def operations_of(request: Request) -> Operations:
     return found
 
 
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("give printable characters only")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_printable)]
 Service = Annotated[Operations, Depends(operations_of)]
 ProfileQuery = Annotated[
-    str | None,
+    Line | None,
     Query(alias="profile", max_length=100, description="May be left out while there is one."),
 ]
 
@@ -53,8 +63,8 @@ class SwitchBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    profile: str | None = Field(default=None, max_length=100)
-    reason: str = Field(default="", max_length=LONGEST_REASON)
+    profile: Line | None = Field(default=None, max_length=100)
+    reason: Line = Field(default="", max_length=LONGEST_REASON)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +76,7 @@ class Done:
     seen: str = ""
 
 
-@router.get("/status", response_model=StatusAnswer)
+@router.get("/status", response_model=StatusAnswer, responses=ALSO_TEXT)
 def status(
     request: Request, service: Service, person: Asking, profile: ProfileQuery = None
 ) -> Response:
@@ -78,7 +88,7 @@ def status(
     return _told(request, name, service.pause_state(name), person)
 
 
-@router.post("/pause", response_model=StatusAnswer)
+@router.post("/pause", response_model=StatusAnswer, responses=ALSO_TEXT)
 def pause(
     request: Request,
     service: Service,
@@ -92,7 +102,7 @@ def pause(
     return _told(request, name, service.pause_state(name), person)
 
 
-@router.post("/resume", response_model=StatusAnswer)
+@router.post("/resume", response_model=StatusAnswer, responses=ALSO_TEXT)
 def resume(
     request: Request,
     service: Service,

@@ -24,6 +24,26 @@ from unghost.redaction import redactor
 log = structlog.get_logger("unghost")
 
 MEDIA_TYPE: Final = "application/problem+json"
+_DESCRIBED: Final = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+    },
+}
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    number: {
+        "description": "A problem (RFC 9457), with a sentence.",
+        "content": {MEDIA_TYPE: {"schema": _DESCRIBED}},
+    }
+    for number in (400, 401, 403, 404, 409, 413, 422, 428, 429, 500, 503)
+}
+"""What every address may answer besides what was asked for."""
+
 _STATUSES: Final = (
     (BatchNotFoundError, HTTPStatus.NOT_FOUND),
     (UsageError, HTTPStatus.BAD_REQUEST),

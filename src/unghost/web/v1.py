@@ -6,21 +6,21 @@ Decimals are strings, times ISO 8601 in UTC. Errors are RFC 9457 problem details
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import JSONResponse
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from unghost.cycle import GoNoGo
 from unghost.documents import as_json
 from unghost.model import AuditRow, Batch, Event
 from unghost.rollback import UndoPreview
 from unghost.web.access import Approver, Operator, Person, Role, Viewer, require_role
-from unghost.web.exports import Form, exported
-from unghost.web.internal import Service
+from unghost.web.exports import FILES, Form, exported
+from unghost.web.internal import Line, Service
 from unghost.web.operations import REINSTATE, ROLLBACK
-from unghost.web.problems import MEDIA_TYPE, NotHereError, Problem
+from unghost.web.problems import PROBLEMS, NotHereError, Problem
 from unghost.web.runs import ProgressSeen
 from unghost.web.versions import etag
 from unghost.web.views import Explained, LifecycleDetail, OpenLifecycle, ProfileSeen
@@ -29,37 +29,9 @@ LARGEST_ID: Final = 2**63 - 1
 PRECONDITION_REQUIRED: Final = 428
 
 
-class ProblemDocument(BaseModel):
-    """RFC 9457."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-
-
-_PROBLEM: Final[dict[str, Any]] = {
-    "model": ProblemDocument,
-    "description": "A problem, in a sentence.",
-    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
-}
-PROBLEMS: Final[dict[int | str, dict[str, Any]]] = dict.fromkeys(
-    (400, 401, 403, 404, 409, 413, 422, 428, 429, 500, 503), _PROBLEM
-)
-
 router = APIRouter(prefix="/api/v1", tags=["v1"], responses=PROBLEMS)
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("give printable characters only")
-    return text
-
-
-Line = Annotated[str, AfterValidator(_printable)]
 Word = Annotated[Line, Query(max_length=200)]
 Before = Annotated[int | None, Query(ge=0, le=LARGEST_ID, description="The `next` of a page.")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -415,7 +387,7 @@ def events(
     return _answer({"rows": rows, "next": end})
 
 
-@router.get("/audit/export")
+@router.get("/audit/export", response_class=Response, responses=FILES)
 def export_audit(
     service: Service, _person: Viewer, wanted: AuditFilters, form: Form = "csv"
 ) -> Response:
@@ -423,7 +395,7 @@ def export_audit(
     return exported("audit", form, AuditRow, "audit_id", service.audit, wanted)
 
 
-@router.get("/events/export")
+@router.get("/events/export", response_class=Response, responses=FILES)
 def export_events(
     service: Service, _person: Viewer, wanted: EventFilters, form: Form = "csv"
 ) -> Response:
