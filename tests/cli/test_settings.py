@@ -159,6 +159,19 @@ WRONG = [
     ("UNGHOST_HOME", "", "set but empty"),
     ("UNGHOST_CONFIG", "", "set but empty"),
     ("DATABASE_URL", "", "postgresql://"),
+    ("UNGHOST_BIND", "127.0.0.1", "host and a port"),
+    ("UNGHOST_BIND", "http://127.0.0.1:80", "host and a port"),
+    ("UNGHOST_BIND", "127.0.0.1:99999", "host and a port"),
+    ("UNGHOST_TOKENS", "", "set but empty"),
+    ("UNGHOST_TOKENS_FILE", "", "set but empty"),
+    ("UNGHOST_FOUR_EYES", "both", "true or false"),
+    ("UNGHOST_LOOP", "on", "flags, dry_run, off"),
+    ("UNGHOST_LOOP_SECONDS", "7", "divide a minute"),
+    ("UNGHOST_LOOP_SECONDS", "90", "divide an hour"),
+    ("UNGHOST_LOOP_SECONDS", "0", "from 1 to"),
+    ("UNGHOST_LOOP_CONCURRENCY", "9", "from 1 to 8"),
+    ("UNGHOST_NOTIFY", "", "set but empty"),
+    ("UNGHOST_NOTIFY_SECONDS", "-1", "seconds"),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import structlog
@@ -67,6 +68,14 @@ def test_an_operator_may_plan_and_not_apply(bench, service):
     plan = bench.dry_run().batch.batch_id
     answer = service("olga").post("/api/v1/profiles/main/cycles", json={"plan": plan, "seen": "x"})
     assert (answer.status_code, bench.backfills()) == (403, [])
+
+
+def state_of(client: Any) -> Any:
+    return client.app.state
+
+
+def raising_a_secret():
+    raise KeyError("the password is tulip")
 
 
 # --- the bot's address -------------------------------------------------------------------------
@@ -181,7 +190,7 @@ def read_logins_of(line, **variables):
 def test_a_cookie_without_the_csrf_token_does_not_act(bench, configured):
     with served(configured()) as service:
         client = service(None)
-        seats = client.app.state.seats
+        seats = state_of(client).seats
         client.cookies.set("unghost_session", seats.sign_in(TOKENS["olga"][1]))
         me = client.get("/api/v1/me").json()
         assert me["name"] == "olga"
@@ -248,9 +257,7 @@ def test_every_answer_carries_the_security_headers(service, path):
 def test_a_bug_tells_no_secret(bench, configured, monkeypatch):
     with served(configured()) as service:
         client = service("vera")
-        monkeypatch.setattr(
-            client.app.state.operations, "profiles", lambda: {}["the password is tulip"]
-        )
+        monkeypatch.setattr(state_of(client).operations, "profiles", raising_a_secret)
         with structlog.testing.capture_logs() as logged:
             answer = client.get("/api/v1/profiles")
     assert [line["event"] for line in logged] == ["a request failed by a bug"]
