@@ -12,6 +12,8 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from unghost.adapters.postgres.service import ServiceBooks
+
 ACTIONS = (
     "/profiles/demo/pause",
     "/profiles/demo/resume",
@@ -182,6 +184,17 @@ def test_the_page_leads_to_the_same_rows_as_a_file(scene, kind):
         answer = client.get(html.unescape(found[1]))
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/csv")
+
+
+def test_when_the_loop_looked_last_is_told(fresh_scene):
+    database = fresh_scene.database()
+    books = ServiceBooks(database)
+    books.begin_cycle("demo", worker="w")
+    books.end_cycle("demo", outcome="environment", digest="", detail="no answer", failed=True)
+    database.close()
+    with signed_in(fresh_scene, "viewer") as client:
+        page = client.get("/").text
+    assert re.search(r"The loop looked \d+ s ago: environment, no answer\.", page)
 
 
 # --- live regions ------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from unghost.adapters.postgres.history import History, Lived
+from unghost.adapters.postgres.service import LoopState
 from unghost.cycle import Desk, GoNoGo, detect_ghosts
 from unghost.model import (
     AuditRow,
@@ -45,6 +46,7 @@ class ProfileCard:
     ghosts: tuple[Ghost, ...]
     batch: Batch | None
     gates: tuple[GateLamp, ...]
+    loop: LoopState | None
     version: str
 
     @property
@@ -63,7 +65,9 @@ class ProfileCard:
         return exposure(self.ghosts)[1]
 
 
-def profile_card(desk: Desk, history: History, *, number: int, version: str) -> ProfileCard:
+def profile_card(
+    desk: Desk, history: History, *, number: int, loop: LoopState | None, version: str
+) -> ProfileCard:
     """Read one profile; `number` makes its anchor on the page."""
     profile_id = desk.profile.profile_id
     batch = next(iter(desk.ledger.batches(profile_id, limit=1)), None)
@@ -76,6 +80,7 @@ def profile_card(desk: Desk, history: History, *, number: int, version: str) -> 
         ghosts=ghosts(detect_ghosts(desk), history.last_decisions(profile_id)),
         batch=batch,
         gates=gate_lamps(seen, desk.clock()),
+        loop=loop,
         version=version,
     )
 

@@ -87,9 +87,9 @@ def _card(stage: Operations, profile_id: str) -> pages.ProfileCard:
     with stage.desk(profile_id, exchange=False) as desk:
         number = list(stage.profile_ids()).index(profile_id) + 1
         version = stage.version(profile_id)
-        return pages.profile_card(
-            desk, History(stage.house.database), number=number, version=version
-        )
+        history = History(stage.house.database)
+        loop = next(iter(stage.books.loop_states([profile_id])), None)
+        return pages.profile_card(desk, history, number=number, loop=loop, version=version)
 
 
 # --- profile -----------------------------------------------------------------------------------
