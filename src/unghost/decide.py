@@ -29,7 +29,7 @@ from typing import Any
 
 from unghost import rowfacts
 from unghost.allocate import Allocation, LegAllocation, allocate, dust_threshold, last_place
-from unghost.gates import Case, first_closed, pass_gates, plain, show_key
+from unghost.gates import Case, first_closed, pass_gates, plain, show_key, unusable_fills
 from unghost.ids import DUST_ORDER, backfill_order_id, iso_milliseconds, to_milliseconds
 from unghost.model import (
     Attribution,
@@ -84,6 +84,7 @@ def _decide_market(
     evidence: Evidence, *, pause: PauseReading, rules: Rules, now: datetime
 ) -> Iterator[Ruling]:
     allocation = allocate(evidence, rules)
+    unusable = unusable_fills(evidence)
     for lifecycle in evidence.lifecycles:
         if lifecycle.key.profile_id != evidence.profile_id:
             continue
@@ -94,6 +95,7 @@ def _decide_market(
             direction=allocation.directions.get(lifecycle.key),
             rules=rules,
             now=now,
+            unusable_fills=unusable,
         )
         yield _rule(case, allocation)
 

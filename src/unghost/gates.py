@@ -39,6 +39,8 @@ class Case:
     direction: PositionSide | None
     rules: Rules
     now: datetime
+    unusable_fills: tuple[str, ...]
+    """Ids of fills of the market without a usable quantity or price (`unusable_fills`)."""
 
 
 Gate = Callable[[Case], GateResult]
@@ -192,11 +194,20 @@ def ledger_rows_valid(case: Case) -> GateResult:
     )
 
 
+def unusable_fills(evidence: Evidence) -> tuple[str, ...]:
+    """Ids of fills that say that something was traded, but not how much or at what price.
+
+    Looked for once per market: its lifecycles share the fills.
+    """
+    fills = evidence.fills.fills
+    return tuple(one.fill_id for one in fills if one.quantity != 0 and not one.is_execution)
+
+
 def fill_evidence_complete(case: Case) -> GateResult:
     """The fills of the window were read to the end of the exchange's own cursor."""
     fills = case.evidence.fills
     window = f"{fills.window.start_at.isoformat()} to {fills.window.end_at.isoformat()}"
-    odd = [fill.fill_id for fill in fills.fills if fill.quantity != 0 and not fill.is_execution]
+    odd = case.unusable_fills
     complete = fills.complete and not odd
     detail = f"fills without a usable quantity or price: {', '.join(odd[:5])}" if odd else ""
     return _result(

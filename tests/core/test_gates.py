@@ -23,7 +23,14 @@ from tests.core.builders import (
 )
 
 from unghost import gates
-from unghost.gates import Case, first_closed, flat_doubt, pass_gates, pause_doubt
+from unghost.gates import (
+    Case,
+    first_closed,
+    flat_doubt,
+    pass_gates,
+    pause_doubt,
+    unusable_fills,
+)
 from unghost.model import (
     BLOCKER_STATUSES,
     FILLED_STATUSES,
@@ -51,6 +58,7 @@ def case(rows=ROWS, *, fills=FILLS, pause=PAUSED, rules=None, direction=LONG, **
         direction=direction,
         rules=rules or Rules(),
         now=NOW,
+        unusable_fills=unusable_fills(found),
     )
 
 

@@ -27,7 +27,7 @@ from tests.core.worlds import World, shuffled, worlds
 
 from unghost import rowfacts
 from unghost.decide import confront
-from unghost.gates import Case, pass_gates
+from unghost.gates import Case, pass_gates, unusable_fills
 from unghost.ids import DUST_ORDER, backfill_order_id
 from unghost.model import (
     Attribution,
@@ -248,6 +248,7 @@ def test_8_no_candidate_while_any_gate_is_closed(world, pause, blocker, flat, qu
             direction=LONG,
             rules=rules,
             now=NOW,
+            unusable_fills=unusable_fills(found),
         )
         if any(gate.verdict is not GateVerdict.OPEN for gate in pass_gates(case)):
             assert ruling.candidates == ()

@@ -266,9 +266,10 @@ def test_the_client_ids_of_the_orders_are_told(account, kraken, window):
 
 def test_the_key_is_examined(account, kraken):
     found = {each.name: each for each in account.check()}
+    assert found.pop("clock").detail  # its verdict is for the machine that the test runs on
     assert {name: each.verdict for name, each in found.items()} == dict.fromkeys(
         (
-            *("exchange answers", "clock", "markets", "positions", "fills", "orders"),
+            *("exchange answers", "markets", "positions", "fills", "orders"),
             *("account", "key rights"),
         ),
         Verdict.OK,
