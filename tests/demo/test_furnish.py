@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import psycopg
 import pytest
 
+from unghost.adapters.postgres.connection import Database
+from unghost.adapters.postgres.migrations import pending_migrations
+from unghost.adapters.postgres.queue import queue_is_there
 from unghost.demo import furnish
 from unghost.demo.cases import CASES
 from unghost.demo.world import World
@@ -27,6 +32,9 @@ def test_an_empty_database_is_filled_once(empty_database_url, tmp_path, monkeypa
     assert furnished(tmp_path) == 0
     loaded = rows(empty_database_url)
     assert loaded > len(CASES)
+    with closing(Database(empty_database_url)) as database:
+        assert pending_migrations(database) == ()
+        assert queue_is_there(database)  # so that `unghost serve` starts on it
     assert f"Loaded {loaded} orders" in capsys.readouterr().out
     assert VENUE in (tmp_path / furnish.CONFIG_FILE).read_text(encoding="utf-8")
     world = World.from_json((tmp_path / furnish.WORLD_FILE).read_bytes())

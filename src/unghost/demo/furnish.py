@@ -18,6 +18,7 @@ from typing import Final
 
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.migrations import create_sample_orders, migrate
+from unghost.adapters.postgres.queue import install_queue
 from unghost.adapters.postgres.sample_rows import load_orders, orders_state
 from unghost.demo.house import profile_file
 from unghost.demo.sample import build_sample
@@ -60,6 +61,7 @@ def furnish(folder: Path, venue_url: str) -> str:
         raise ConfigurationError(f"There is no folder {folder} to write into.")
     with closing(Database(conninfo)) as database:
         migrate(database)
+        install_queue(database)
         create_sample_orders(database)
         if (folder / WORLD_FILE).exists():
             return "The sample is there already; nothing was changed."
