@@ -217,6 +217,8 @@ class House:
     profiles: Profiles
     database: Database
     conninfo: str
+    only: str | None = None
+    """The one profile that is meant; None means all."""
 
     @contextmanager
     def desk(
@@ -238,26 +240,33 @@ class House:
             yield _desk(settings, self.profiles, chosen, database=self.database, exchange=exchange)
 
     def names(self) -> tuple[str, ...]:
-        """The configured profiles, in order."""
-        return self.profiles.names()
+        """The profiles that are meant, in order."""
+        return self.profiles.names() if self.only is None else (self.only,)
 
 
 @contextmanager
-def open_house(settings: Settings, *, tell: Tell = _say_nothing) -> Iterator[House]:
-    """Open the database once, for a process that stays. Raises like `open_desk`.
+def open_house(
+    settings: Settings, *, only: str | None = None, tell: Tell = _say_nothing
+) -> Iterator[House]:
+    """Open the database once, for a process that stays, and for `only` one profile if named.
 
-    Raises ConfigurationError where no profile is configured: there would be nothing to serve.
+    Raises like `open_desk`, and ConfigurationError where no profile is configured: there would be
+    nothing to serve.
     """
     profiles = load_profiles(settings)
     if not profiles.names():
         raise ConfigurationError(f"There is no profile: {_how_to_configure(profiles)}")
+    if only is not None:
+        only = choose_profile(profiles, only)
     with ExitStack() as stack:
         conninfo = stack.enter_context(_conninfo(settings, tell))
         from unghost.adapters.postgres.connection import Database
 
         database = stack.enter_context(closing(Database(conninfo)))
         require_migrated(database)
-        yield House(settings=settings, profiles=profiles, database=database, conninfo=conninfo)
+        yield House(
+            settings=settings, profiles=profiles, database=database, conninfo=conninfo, only=only
+        )
 
 
 # --- desk --------------------------------------------------------------------------------------

@@ -21,11 +21,13 @@ WITH_ARGUMENTS = {
     "reinstate": ["no-such-batch", "--yes"],
     "explain": ["t-1"],
     "sql": ["detect"],
+    "token": ["vera"],
 }
 NEEDS_EXCHANGE = {"evidence", "cycle", "go-no-go", "reinstate"}
-NEEDS_DATABASE = [name for name in NAMES if name not in {"demo", "import-fills"}]
+NEEDS_DATABASE = [name for name in NAMES if name not in {"demo", "import-fills", "token"}]
 """The demo brings its own, and an import reads its file before anything else."""
-NEEDS_PROFILE = [name for name in NEEDS_DATABASE if name not in {"init", "sql", "doctor", "grants"}]
+FOR_ALL = {"init", "sql", "doctor", "grants", "serve", "worker"}
+NEEDS_PROFILE = [name for name in NEEDS_DATABASE if name not in FOR_ALL]
 
 
 def spelled(name: str) -> list[str]:

@@ -32,16 +32,16 @@ class RoleName(StrEnum):
     APPROVER = "approver"
 
 
-def serve(*, profile: ProfileOption = None, as_json: JsonOption = False) -> int:  # noqa: ARG001 - every command takes --profile, and the service is for all of them
+def serve(*, profile: ProfileOption = None, as_json: JsonOption = False) -> int:
     """Serve the console and the API, and run the loop, until SIGTERM or Ctrl-C."""
     out = Output(as_json=as_json)
     settings, _ = prepared(out)
-    with opened_house(out, settings) as (house, notifier):
+    with opened_house(out, settings, only=profile) as (house, notifier):
         run_service(out, house, notifier)
     return 0
 
 
-def worker(*, profile: ProfileOption = None, as_json: JsonOption = False) -> int:  # noqa: ARG001 - every command takes --profile, and the loop is for all of them
+def worker(*, profile: ProfileOption = None, as_json: JsonOption = False) -> int:
     """Run one more process of the loop, until SIGTERM or Ctrl-C."""
     from unghost.errors import ConfigurationError
     from unghost.settings import LoopMode
@@ -51,7 +51,7 @@ def worker(*, profile: ProfileOption = None, as_json: JsonOption = False) -> int
     settings, _ = prepared(out)
     if settings.loop is LoopMode.OFF:
         raise ConfigurationError("UNGHOST_LOOP is off: a worker would have nothing to do.")
-    with opened_house(out, settings) as (house, notifier):
+    with opened_house(out, settings, only=profile) as (house, notifier):
         require_queue(house)
         out.tell(f"The loop runs for {', '.join(house.names())}. Ctrl-C stops it.")
         run_worker(house, notifier)
@@ -84,7 +84,9 @@ def token(
 
 
 @contextmanager
-def opened_house(out: Output, settings: Settings) -> Iterator[tuple[House, Notifier]]:
+def opened_house(
+    out: Output, settings: Settings, *, only: str | None = None
+) -> Iterator[tuple[House, Notifier]]:
     """The database of a process that stays, and its notices."""
     from unghost.adapters.notifications import Notifier
     from unghost.adapters.postgres.events import EventLog
@@ -93,7 +95,7 @@ def opened_house(out: Output, settings: Settings) -> Iterator[tuple[House, Notif
 
     forward_library_logs(settings)
     addresses = settings.notify.get_secret_value() if settings.notify else ""
-    with open_house(settings, tell=out.tell) as house:
+    with open_house(settings, only=only, tell=out.tell) as house:
         notifier = Notifier(
             addresses, EventLog(house.database), throttle_seconds=settings.notify_seconds
         )
