@@ -124,6 +124,7 @@ def run_service(out: Output, house: House, notifier: Notifier) -> None:
             "No tokens are configured: everybody on this machine may do everything, and nobody"
             " else can reach the service. `unghost token` makes a token."
         )
+    _require_queue(house)
     operations = Operations(house, notifier)
     seats = Seats(logins, operator=settings.actor, secure=not is_loopback(host))
     try:
@@ -146,9 +147,7 @@ def _application(house: House, notifier: Notifier, operations: Operations, seats
 
     if house.settings.loop is LoopMode.OFF:
         return create_app(operations, seats)
-    from unghost.worker.running import looping, require_queue
-
-    require_queue(house)
+    from unghost.worker.running import looping
 
     @asynccontextmanager
     async def loop() -> AsyncIterator[None]:
@@ -156,6 +155,14 @@ def _application(house: House, notifier: Notifier, operations: Operations, seats
             yield
 
     return create_app(operations, seats, background=loop)
+
+
+def _require_queue(house: House) -> None:
+    from unghost.settings import LoopMode
+    from unghost.worker.running import require_queue
+
+    if house.settings.loop is not LoopMode.OFF:
+        require_queue(house)
 
 
 def address_of(settings: Settings) -> tuple[str, int]:
