@@ -194,7 +194,7 @@ def wait_for(demo, words):
 
 
 def test_with_serve_it_stays_until_it_is_told_to_end(unghost_home, monkeypatch):
-    monkeypatch.setattr(walk, "STEPS", ())
+    monkeypatch.setattr(walk, "STEPS", STEPS[:1])
     monkeypatch.setattr(walk, "_sum_up", lambda *_, **__: None)
     monkeypatch.setattr(signal, "pause", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
     monkeypatch.setenv("UNGHOST_HOME", str(unghost_home))
