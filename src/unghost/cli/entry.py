@@ -42,18 +42,28 @@ def _invoke(arguments: list[str]) -> int:
 
 
 def _failed(error: BaseException, arguments: list[str]) -> int:
+    if _is_interrupt(error):
+        sys.stderr.write("Interrupted.\n")
+        return INTERRUPTED
     match error:
         case SystemExit():
             return error.code if isinstance(error.code, int) else 0
-        case KeyboardInterrupt() | typer.Abort():
-            sys.stderr.write("Interrupted.\n")
-            return INTERRUPTED
         case UnghostError():
             return _tell(error, str(error), error.exit_code, arguments)
         case typer.TyperException():
             return _tell(error, _usage_words(error), USAGE, arguments)
         case _:
             return _bug(error, arguments)
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Ctrl-C, or what broke while it was obeyed: it strikes our helpers at the same moment."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt | typer.Abort):
+            return True
+        cause = cause.__context__
+    return False
 
 
 def _usage_words(error: typer.TyperException) -> str:

@@ -73,9 +73,11 @@ def scene(server, tmp_path_factory) -> Iterator[Scene]:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's chromium, headless."""
+    """Debian's chromium, headless. What drives it keeps an event loop running in this thread, and
+    tests of other modules want one of their own: so it ends with the module.
+    """
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("there is no chromium on PATH: apt-get install chromium")

@@ -14,7 +14,7 @@ from unghost.adapters.exchange.doctor import examine
 from unghost.adapters.exchange.failures import ReadFailed
 from unghost.adapters.exchange.findings import Finding, Verdict
 from unghost.adapters.exchange.markets import MarketsCache, names_of, resolution
-from unghost.adapters.exchange.retrying import RetryPolicy, silence
+from unghost.adapters.exchange.retrying import RetryPolicy, require_still_asked, silence
 from unghost.adapters.exchange.venues import reader_for
 from unghost.adapters.exchange.venues.reader import incomplete_fills, unknown_position
 from unghost.model import CallLog, FillReading, Market, PositionReading, Resolution, Window
@@ -197,10 +197,11 @@ class ExchangeAccount:
             async with asyncio.timeout(self._policy.read_seconds):
                 return await work()
         except ReadFailed as failure:
-            return failed(failure.about(question).sentence)
+            why = failure.about(question).sentence
         except TimeoutError:
-            limit = f"{self._policy.read_seconds:g} s"
-            return failed(f"{question} could not be read within {limit}.")
+            why = f"{question} could not be read within {self._policy.read_seconds:g} s."
         except Exception as error:  # noqa: BLE001 - whatever fails here, the reading is unknown
             what = f"{type(error).__name__}: {error}"
-            return failed(f"{question} could not be read: {redact(what, self._spec.secrets)}.")
+            why = f"{question} could not be read: {redact(what, self._spec.secrets)}."
+        require_still_asked()
+        return failed(why)

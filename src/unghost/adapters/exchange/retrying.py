@@ -59,6 +59,16 @@ def silence() -> None:
     stamina.instrumentation.set_on_retry_hooks(())
 
 
+def require_still_asked() -> None:
+    """Raise CancelledError where the task was told to end, and a library took it for a failure.
+
+    Whoever presses Ctrl-C must not get a doubt for an answer.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class Patience:
     """What all questions of one account share: the policy, a ban, and a pause that was asked for.
 
@@ -116,6 +126,7 @@ class Patience:
         raise ReadFailed(FailureKind.UNAVAILABLE, "no attempt was made")
 
     async def _attempt(self, once: Callable[[], Awaitable[T]]) -> T:
+        require_still_asked()
         if self._ban is not None:
             raise self._ban
         await self._pause()
