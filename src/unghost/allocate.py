@@ -882,12 +882,13 @@ def _shortage(pool: _Pool, seekers: Sequence[_Seeker]) -> list[str]:
     }
     if not waiting:
         return []
-    quantity = f"{pool.budget.normalize():f}"
-    doubt = (
-        f"{quantity} of the leg's closing fills may belong to any of {len(waiting)} lifecycles"
-        f" ({some(sorted(waiting))}), and nothing tells which"
+    quantity, names = f"{pool.budget.normalize():f}", some(sorted(waiting))
+    whose = (
+        f"any of {len(waiting)} lifecycles ({names}), and nothing tells which"
+        if len(waiting) > 1
+        else f"{names}, and nothing proves it"
     )
-    return [doubt]
+    return [f"{quantity} of the leg's closing fills may belong to {whose}"]
 
 
 # --- results -----------------------------------------------------------------------------------

@@ -155,13 +155,25 @@ def joined(file: FillFile, market: Market, window: Window, after: FillReading) -
         f"{len(own)} fills before {seam.isoformat()} from {file.name}, imported by {file.actor}"
         f" who stated {_statement(file)}"
     )
+    twice = {_identity(fill) for fill in own} & {_identity(fill) for fill in after.fills}
+    if twice:
+        names = ", ".join(sorted(fill_id for _, _, fill_id in twice)[:5])
+        told += (
+            f"; the exchange tells {len(twice)} of its fills again ({names}), as of another time:"
+            " was the file imported with a wrong time zone?"
+        )
     return replace(
         after,
+        complete=after.complete and not twice,
         fills=(*sorted(own, key=lambda fill: fill.filled_at), *after.fills),
         window=window,
         source=SOURCE,
         detail=f"{told}; after it: {after.detail}",
     )
+
+
+def _identity(fill: Fill) -> tuple[Side, str, str]:
+    return (fill.side, fill.exchange_order_id, fill.fill_id)
 
 
 def _statement(file: FillFile) -> str:

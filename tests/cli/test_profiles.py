@@ -67,6 +67,17 @@ def test_profiles_of_one_account_are_found(tmp_path):
     assert profiles.reference("solo").account_profiles == ("solo",)
 
 
+def test_one_key_is_one_account(tmp_path, monkeypatch):
+    """Two names of one key would let both profiles use the same fills."""
+    monkeypatch.setenv("MAIN_API_KEY", "one-and-the-same")
+    monkeypatch.setenv("BETA_API_KEY", "one-and-the-same")
+    second = EXAMPLE.replace("profiles.main", "profiles.beta").replace("MAIN_", "BETA_")
+    words = refused(tmp_path, EXAMPLE + second)
+    assert "profiles main and beta have the same API key of binanceusdm" in words
+    assert "one-and-the-same" not in words
+    load(tmp_path, EXAMPLE + 'account = "desk"\n' + second + 'account = "desk"\n')
+
+
 @pytest.mark.parametrize(("key", "other"), (("exchange", "bybit"), ("quantity_unit", "contracts")))
 def test_profiles_of_one_account_must_agree(tmp_path, key, other):
     base = EXAMPLE + 'quantity_unit = "base"\naccount = "desk"\n'

@@ -133,6 +133,8 @@ WRONG = [
     ("RECON_EXIT_BACKFILL_DRY_RUN", "flase", "true or false"),
     ("RECON_EXIT_BACKFILL_REQUIRE_PAUSE", "2", "true or false"),
     ("RECON_EXIT_BACKFILL_DUST_ABS_QTY", "-0.001", "not negative"),
+    ("RECON_EXIT_BACKFILL_DUST_ABS_QTY", "1.1", "base units from 0 to 1"),
+    ("RECON_EXIT_BACKFILL_DUST_ABS_QTY", "1e30", "base units from 0 to 1"),
     ("RECON_EXIT_BACKFILL_DUST_ABS_QTY", "NaN", "finite number"),
     ("RECON_EXIT_BACKFILL_DUST_ABS_QTY", "Infinity", "finite number"),
     ("RECON_EXIT_BACKFILL_DUST_ABS_QTY", "0,001", "decimal point"),

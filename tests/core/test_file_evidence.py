@@ -110,6 +110,15 @@ def test_an_incomplete_answer_about_the_time_after_makes_all_of_it_incomplete():
     assert not joined(file(), BTC, SPAN, after(complete=False)).complete
 
 
+def test_a_fill_that_both_tell_at_different_times_makes_all_of_it_incomplete():
+    """A file read in a wrong zone puts fills before the seam that the exchange tells after it."""
+    late = replace(sell("x2", 2, 4000), fill_id=row(2, 60).fill_id or "")
+    own = file(replace(row(2, 60), side=late.side, exchange_order_id="x2"))
+    reading = joined(own, BTC, SPAN, after(late))
+    assert not reading.complete
+    assert "wrong time zone" in reading.detail
+
+
 def test_no_fill_counts_twice_at_the_seam_and_none_is_missed():
     """The file cuts times to seconds: its last second is asked of the exchange."""
     end = at(600) + timedelta(milliseconds=700)

@@ -56,6 +56,17 @@ def amount(value: object) -> Decimal:
     return Decimal(text)
 
 
+def base_units(value: object, *, at_most: Decimal) -> Decimal:
+    """Read a quantity of base units. A large one is an amount of money written by mistake."""
+    quantity = amount(value)
+    if quantity > at_most:
+        raise ValueError(
+            f"give base units from 0 to {at_most}, not an amount of money: more would close whole"
+            " positions without a fill (where an asset is cheap, the fraction is the way)"
+        )
+    return quantity
+
+
 def fraction(value: object, *, at_most: Decimal) -> Decimal:
     """Read a share of one. A large one is a percentage written by mistake."""
     share = amount(value)

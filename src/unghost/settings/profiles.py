@@ -239,6 +239,24 @@ def _disagreements(found: dict[str, Profile]) -> list[str]:
             for key in ("exchange", "quantity_unit")
             if getattr(other, key) != getattr(profile, key)
         ]
+    return [*problems, *_one_key_two_accounts(found)]
+
+
+def _one_key_two_accounts(found: dict[str, Profile]) -> list[str]:
+    """One key is one account, by whatever name: apart, both profiles would use the same fills."""
+    first: dict[tuple[str, ...], Profile] = {}
+    problems = []
+    for profile in found.values():
+        key = os.environ.get(profile.api_key_env, "").strip()
+        place = (profile.exchange, str(profile.market), str(profile.base_url), key)
+        other = first.setdefault(place, profile) if key else profile
+        if other.account != profile.account:
+            problems.append(
+                f"profiles {other.name} and {profile.name} have the same API key of"
+                f" {profile.exchange} but different accounts ({other.account!r} and"
+                f" {profile.account!r}): give both the same account, or the same fills would be"
+                " used twice"
+            )
     return problems
 
 

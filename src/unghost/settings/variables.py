@@ -27,6 +27,7 @@ from unghost.model import BLOCKER_STATUSES, FILLED_STATUSES, AttributionPolicy, 
 from unghost.settings import parsing
 
 LARGEST_DUST_FRACTION: Final = Decimal("0.05")
+LARGEST_DUST_QTY: Final = Decimal(1)
 OUR_PREFIXES: Final = (
     "ENABLE_RECON_",
     "EXCHANGE_STATE_MISMATCH_",
@@ -138,6 +139,9 @@ def _statuses(value: object) -> frozenset[str]:
 
 _Switch = Annotated[bool, BeforeValidator(parsing.switch)]
 _Amount = Annotated[Decimal, BeforeValidator(parsing.amount)]
+_DustQty = Annotated[
+    Decimal, BeforeValidator(partial(parsing.base_units, at_most=LARGEST_DUST_QTY))
+]
 _DustFraction = Annotated[
     Decimal, BeforeValidator(partial(parsing.fraction, at_most=LARGEST_DUST_FRACTION))
 ]
@@ -175,7 +179,7 @@ class Settings(BaseSettings):
         "whether the profile must be paused for a backfill",
         default=True,
     )
-    dust_abs_qty: _Amount = _setting(
+    dust_abs_qty: _DustQty = _setting(
         "RECON_EXIT_BACKFILL_DUST_ABS_QTY",
         "up to how many base units a remainder without evidence counts as dust",
         default=Decimal("0.001"),
