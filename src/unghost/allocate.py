@@ -208,7 +208,7 @@ class _Seeker:
 def _directions(
     evidence: Evidence, netted: Mapping[PositionSide, LegNetting]
 ) -> dict[LifecycleKey, PositionSide]:
-    """From the ledger; on spot long; else from the fills that its ENTRY rows are linked to."""
+    """From the ledger; on spot (not margin) long; else from fills that its ENTRY rows link to."""
     found: dict[LifecycleKey, PositionSide] = {}
     for lifecycle in evidence.lifecycles:
         direction = lifecycle.direction or _fallback_direction(lifecycle, evidence, netted)
@@ -220,7 +220,8 @@ def _directions(
 def _fallback_direction(
     lifecycle: Lifecycle, evidence: Evidence, netted: Mapping[PositionSide, LegNetting]
 ) -> PositionSide | None:
-    if evidence.market is not None and evidence.market.spot:
+    market = evidence.market
+    if market is not None and market.spot and not market.margin:
         return PositionSide.LONG
     if lifecycle.defects:
         return None

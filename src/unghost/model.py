@@ -237,6 +237,7 @@ class Market:
 
     `spellings` are all the names under which a ledger may hold it. `contract_size` is base units
     per contract (1 on spot). `minimum_quantity` is the smallest tradable amount in base units.
+    `margin` is spot on borrowed money, where a lifecycle is not long merely because nobody says so.
     """
 
     unified: str
@@ -244,6 +245,7 @@ class Market:
     base: str
     quote: str
     spot: bool = False
+    margin: bool = False
     contract_size: Decimal = Decimal(1)
     minimum_quantity: Decimal | None = None
     spellings: tuple[str, ...] = ()

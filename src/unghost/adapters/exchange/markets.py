@@ -103,6 +103,7 @@ def market_of(raw: Mapping[str, Any], market_type: MarketType) -> Market | None:
         base=str(raw.get("base")),
         quote=str(raw.get("quote")),
         spot=spot,
+        margin=market_type == "margin",
         contract_size=size,
         minimum_quantity=None if minimum is None else minimum * size,
         spellings=tuple(dict.fromkeys(name for name in names if name)),

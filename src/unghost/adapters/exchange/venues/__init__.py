@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from unghost.adapters.exchange.connection import MarketType
+from unghost.adapters.exchange.venues.binance_margin import BinanceMarginReader
 from unghost.adapters.exchange.venues.binance_spot import BinanceSpotReader
 from unghost.adapters.exchange.venues.binanceusdm import BinanceUsdmReader
 from unghost.adapters.exchange.venues.bitget import BitgetReader
@@ -20,6 +21,7 @@ from unghost.adapters.exchange.venues.okx import OkxReader
 from unghost.adapters.exchange.venues.reader import VenueReader
 
 READERS: Final[Mapping[tuple[str, MarketType], Callable[[], VenueReader]]] = {
+    ("binance", "margin"): BinanceMarginReader,
     ("binance", "spot"): BinanceSpotReader,
     ("binanceusdm", "swap"): BinanceUsdmReader,
     ("bybit", "swap"): BybitReader,

@@ -251,7 +251,8 @@ def order_ids(row: Row) -> tuple[str, str]:
 class Route:
     """An endpoint that tells a history: the noun for people, the row's id and its cursor.
 
-    `longest` is the span of time that one call may ask for.
+    `longest` is the span of time that one call may ask for, `page` the rows, and `always` what goes
+    with every call.
     """
 
     endpoint: str
@@ -259,6 +260,8 @@ class Route:
     id_field: str
     cursor: str
     longest: timedelta = SLICE
+    page: int = PAGE
+    always: Mapping[str, str] = field(default_factory=dict)
 
 
 FILL_ROUTE: Final = Route(endpoint=FILLS, noun="Fills", id_field="id", cursor="fromId")
@@ -320,7 +323,12 @@ class Walk(Generic[T]):
             raise malformed(f"there are more than {MAX_PAGES} pages")
         asked_at, ids, items = await self.client.read(
             self.route.endpoint,
-            {"symbol": self.market.native_id, "limit": PAGE, **where},
+            {
+                "symbol": self.market.native_id,
+                "limit": self.route.page,
+                **self.route.always,
+                **where,
+            },
             question=f"{self.route.noun} of {self.market.unified}",
             parse=lambda answer: (answer.asked_at, *self._rows(answer, starts_with)),
         )

@@ -56,7 +56,11 @@ class GenericReader:
             case "spot":
                 return await client.balance("The balance", lambda a: _by_balance(a, markets))
             case "margin":
-                why = f"nothing here can read margin positions of {client.exchange_id}"
+                why = (
+                    f"nothing here can read margin positions of {client.exchange_id}: of margin"
+                    ' only the cross account of Binance is read (exchange = "binance",'
+                    ' market = "margin"); repair this one by hand'
+                )
                 raise ReadFailed(FailureKind.REFUSED, why)
             case _ as unknown:
                 assert_never(unknown)
