@@ -113,6 +113,13 @@ def objection(file: FillFile, market: Market, window: Window) -> str | None:
     if not file.window.start_at <= window.start_at < file.window.end_at:
         begin = window.start_at.isoformat()
         return f"the window that it is stated to cover does not hold {begin}, where fills begin"
+    return _untold(file, market, own)
+
+
+def _untold(file: FillFile, market: Market, own: Sequence[FileFill]) -> str | None:
+    """What the file's rows would have to tell and do not; None where they tell all."""
+    if market.margin:
+        return "a file does not tell whether the asset was borrowed, so on margin it is no evidence"
     nameless = [str(one.line) for one in own if not one.has_ids]
     if nameless:
         return f"it holds rows without ids ({len(nameless)}, the first in line {nameless[0]})"
