@@ -116,7 +116,7 @@ def objection(file: FillFile, market: Market, window: Window) -> str | None:
     return _untold(file, market, own)
 
 
-def _untold(file: FillFile, market: Market, own: Sequence[FileFill]) -> str | None:
+def _untold(file: FillFile, market: Market, own: list[FileFill]) -> str | None:
     """What the file's rows would have to tell and do not; None where they tell all."""
     if market.margin:
         return "a file does not tell whether the asset was borrowed, so on margin it is no evidence"
