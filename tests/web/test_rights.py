@@ -254,6 +254,21 @@ def test_every_answer_carries_the_security_headers(service, path):
     assert headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize(
+    ("path", "accept", "kind"),
+    (
+        ("/nowhere", "text/html,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("/nowhere", "*/*", "application/problem+json"),
+        ("/api/v1/nowhere", "text/html", "application/problem+json"),
+        ("/internal/nowhere", "text/html", "application/problem+json"),
+    ),
+)
+def test_a_browser_that_is_lost_gets_a_page_and_a_program_a_document(service, path, accept, kind):
+    answer = service(None).get(path, headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["content-type"]) == (404, kind)
+    assert ("<h1>There is no such page</h1>" in answer.text) is kind.startswith("text/html")
+
+
 def test_a_bug_tells_no_secret(bench, configured, monkeypatch):
     with served(configured()) as service:
         client = service("vera")

@@ -32,6 +32,7 @@ SECURITY_HEADERS: Final = {
 LARGEST_BODY_BYTES: Final = 64 * 1024
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 CONSOLE: Final = ("unghost.web.console.login", "unghost.web.console.routes")
+ERROR_PAGES: Final = "unghost.web.console.rendering"
 
 Background = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -74,6 +75,7 @@ def _mount_console(app: FastAPI) -> None:
     for name in CONSOLE:
         if find_spec(name) is not None:
             app.include_router(import_module(name).router)
+            app.state.page_for = import_module(ERROR_PAGES).answer_to
 
 
 async def _guarded(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -50,6 +50,12 @@ _STATUSES: Final = (
     (RefusedError, HTTPStatus.CONFLICT),
     (EnvironmentFailure, HTTPStatus.SERVICE_UNAVAILABLE),
 )
+
+
+PageFor = Callable[[Request, Exception], Response]
+"""Draws an error for people: `app.state.page_for`, where the console is mounted."""
+PROGRAMS: Final = ("/api/", "/internal/")
+"""Addresses that answer in documents, whoever asks."""
 
 
 class Problem(HTTPException):
@@ -148,10 +154,20 @@ def _unfit(request: Request, error: RequestValidationError) -> Response:
     return problem_answer(request, status, f"The request cannot be read: {told}.", errors=wrong)
 
 
+def _is_lost_person(request: Request, error: Exception) -> bool:
+    """Whether a browser asks for an address that nothing answers; programs get the document."""
+    unknown = isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND
+    for_programs = request.url.path.startswith(PROGRAMS)
+    return unknown and not for_programs and "text/html" in request.headers.get("accept", "")
+
+
 def answer_errors(app: FastAPI) -> None:
     """Let every error of the application be answered so."""
 
     async def answered(request: Request, error: Exception) -> Response:
+        page_for: PageFor | None = getattr(app.state, "page_for", None)
+        if page_for is not None and _is_lost_person(request, error):
+            return page_for(request, error)
         return answer_to(request, error)
 
     for kind in (HTTPException, RequestValidationError, UnghostError, Exception):
