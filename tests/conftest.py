@@ -9,7 +9,9 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,9 +42,16 @@ QUICK_AND_UNSAFE = ("fsync", "synchronous_commit", "full_page_writes")
 
 def pytest_configure(config):
     """The first process makes the folder of the server; its workers inherit its name."""
+    hear_interrupts()
     if HOME_VARIABLE not in os.environ:
         os.environ[HOME_VARIABLE] = str(open_folder())
         config.add_cleanup(remove_home)
+
+
+def hear_interrupts() -> None:
+    """A shell makes what it runs in the background deaf to Ctrl-C, and children inherit that."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def open_folder() -> Path:

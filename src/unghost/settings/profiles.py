@@ -243,14 +243,18 @@ def _disagreements(found: dict[str, Profile]) -> list[str]:
 
 
 def _one_key_two_accounts(found: dict[str, Profile]) -> list[str]:
-    """One key is one account, by whatever name: apart, both profiles would use the same fills."""
+    """One key is one account: told apart by the names of its variables, both would use its fills.
+
+    Who gives both profiles an account by name has said that they are two.
+    """
     first: dict[tuple[str, ...], Profile] = {}
     problems = []
     for profile in found.values():
         key = os.environ.get(profile.api_key_env, "").strip()
         place = (profile.exchange, str(profile.market), str(profile.base_url), key)
         other = first.setdefault(place, profile) if key else profile
-        if other.account != profile.account:
+        named = other.account_name and profile.account_name
+        if other.account != profile.account and not named:
             problems.append(
                 f"profiles {other.name} and {profile.name} have the same API key of"
                 f" {profile.exchange} but different accounts ({other.account!r} and"
