@@ -157,6 +157,7 @@ def open_exchange(settings: Settings, profile: Profile) -> ExchangeAccount:
         base_url=profile.base_url,
         timeout_seconds=settings.http_timeout_seconds,
         account=profile.account,
+        rate_limit_ms=profile.rate_limit_ms,
     )
     return ExchangeAccount(spec, cache=FileMarkets(settings.home / "markets"))
 

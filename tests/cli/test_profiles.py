@@ -18,6 +18,7 @@ base_url = "http://127.0.0.1:9001/"
 status_url = "http://127.0.0.1:3000/internal/trading/status"
 account = "desk-1"
 quantity_unit = "contracts"
+rate_limit_ms = 200
 """
 SECRET = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 
@@ -47,6 +48,7 @@ def test_every_key_is_read(tmp_path):
     assert profile.status_url == "http://127.0.0.1:3000/internal/trading/status"
     assert profile.account == "desk-1"
     assert profile.quantity_unit is QuantityUnit.CONTRACTS
+    assert profile.rate_limit_ms == 200
 
 
 def test_the_account_defaults_to_exchange_and_key(tmp_path):
@@ -98,6 +100,7 @@ def test_profiles_of_one_account_must_agree(tmp_path, key, other):
         ('status_url = "https://u:pw@x/s"', "without a user name and password"),
         ('base_url = "http://x:port"', "give an address"),
         ('quantity_unit = "lots"', "profiles.main.quantity_unit is 'lots': give one of base"),
+        ("rate_limit_ms = 0", "give a whole number of milliseconds from 1 to 60000"),
         ('account = ""', "profiles.main.account is ''"),
         ("password_env = 5", "name of an environment variable"),
     ),

@@ -299,6 +299,7 @@ def open_account(
         base_url=venue.base_url,
         account=ACCOUNT,
         timeout_seconds=timeout_seconds,
+        rate_limit_ms=1,
     )
     return ExchangeAccount(spec, cache=cache, policy=policy)
 

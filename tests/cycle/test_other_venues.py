@@ -51,6 +51,7 @@ def abroad(bench: Bench, case: VenueCase) -> Iterator[Bench]:
             base_url=venue.base_url,
             account=ACCOUNT,
             timeout_seconds=5,
+            rate_limit_ms=1,
         )
         account = ExchangeAccount(spec, cache=KEPT[case.exchange], policy=QUICK)
         bench.accounts.append(account)

@@ -117,7 +117,7 @@ def bot() -> Iterator[Bot]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     told_by.url = f"http://127.0.0.1:{server.server_port}/internal/trading/status?token=s3cret"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield told_by
     done.set()
     server.shutdown()

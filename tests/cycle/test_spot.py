@@ -45,6 +45,7 @@ def spot(bench: Bench) -> Bench:
         base_url=bench.venue.base_url,
         account=ACCOUNT,
         timeout_seconds=5,
+        rate_limit_ms=1,
     )
     account = ExchangeAccount(spec, cache=MARKETS, policy=QUICK)
     bench.accounts.append(account)

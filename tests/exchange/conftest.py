@@ -4,7 +4,6 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import ccxt.async_support
 import pytest
 
 from unghost.adapters.exchange import ConnectionSpec, ExchangeAccount, RetryPolicy
@@ -13,6 +12,9 @@ from unghost.demo.world import World
 from unghost.model import Window
 
 KEY, SECRET, PASSWORD = "key-of-desk-1", "secret-of-desk-1", "password-of-desk-1"
+
+SIMULATED_MS = 1
+"""Between two calls to a simulated venue, which bans nobody: the true ones want up to seconds."""
 
 QUICK = RetryPolicy(
     attempts=2,
@@ -81,6 +83,7 @@ def connect():
             "base_url": base_url,
             "timeout_seconds": 5,
             "account": "desk-1",
+            "rate_limit_ms": SIMULATED_MS,
         }
         account = ExchangeAccount(
             ConnectionSpec(**{**spec, **changes}), policy=policy, cache=cache, clock=clock
@@ -106,13 +109,3 @@ def btc(account):
 @pytest.fixture
 def bench(request):
     return Bench(**{each.name: request.getfixturevalue(each.name) for each in fields(Bench)})
-
-
-@pytest.fixture
-def unhurried(monkeypatch):
-    """Leaves out CCXT's own pace, which is that of the true exchange: seconds for each call."""
-
-    async def at_once(self, cost=None):
-        """No wait."""
-
-    monkeypatch.setattr(ccxt.async_support.Exchange, "throttle", at_once)

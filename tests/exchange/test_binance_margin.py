@@ -127,7 +127,7 @@ def binance(now):
 
 
 @pytest.fixture
-def account(connect, binance, unhurried):
+def account(connect, binance):
     return connect(binance.base_url, exchange="binance", market_type="margin")
 
 

@@ -113,7 +113,7 @@ def coinbase(now):
 
 
 @pytest.fixture
-def account(connect, coinbase, unhurried):
+def account(connect, coinbase):
     return connect(coinbase.base_url, exchange="coinbase", market_type="spot", secret="quiet")
 
 

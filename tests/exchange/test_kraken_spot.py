@@ -121,7 +121,7 @@ def kraken(now):
 
 
 @pytest.fixture
-def account(connect, kraken, unhurried):
+def account(connect, kraken):
     return connect(kraken.base_url, exchange="kraken", market_type="spot", secret=SECRET)
 
 

@@ -233,8 +233,23 @@ def test_proxies_are_for_other_machines_only(connect, monkeypatch, venue, btc):
     account = connect(venue.base_url)
     assert account.positions([btc])[btc.unified].flatness is Flatness.FLAT
     assert not ccxt_object(account).aiohttp_trust_env
-    assert ccxt_object(connect(None)).aiohttp_trust_env
-    assert ccxt_object(connect("https://exchange.example")).aiohttp_trust_env
+    for elsewhere in (None, "https://exchange.example"):
+        assert ccxt_object(connect(elsewhere, rate_limit_ms=None)).aiohttp_trust_env
+
+
+# Pace
+
+
+def test_the_pace_is_ccxt_s_unless_another_is_set(connect):
+    assert ccxt_object(connect(None, exchange="okx", rate_limit_ms=None)).rateLimit == 110
+    slow = ccxt_object(connect(None, exchange="okx", rate_limit_ms=500))
+    assert slow.tokenBucket["refillRate"] == 1 / 500
+
+
+def test_faster_than_ccxt_is_only_asked_what_is_on_this_machine(connect):
+    with pytest.raises(ConfigurationError, match="okx allows no less than 110"):
+        connect("https://exchange.example", exchange="okx", rate_limit_ms=109)
+    connect("http://127.0.0.1:9", exchange="okx", rate_limit_ms=1)
 
 
 @pytest.mark.parametrize("url", ("127.0.0.1:9001", "ftp://x", "http://", "/x"))
@@ -245,9 +260,9 @@ def test_an_address_that_is_none_is_a_configuration_error(connect, url):
 
 def test_an_unknown_exchange_or_market_type_is_a_configuration_error(connect):
     with pytest.raises(ConfigurationError, match="mtgox2"):
-        connect(None, exchange="mtgox2")
+        connect(None, exchange="mtgox2", rate_limit_ms=None)
     with pytest.raises(ConfigurationError, match="swap, spot or margin"):
-        connect(None, market_type="option")
+        connect(None, market_type="option", rate_limit_ms=None)
 
 
 # Life

@@ -24,6 +24,7 @@ from tests.exchange.bodies_recorded import (
     at,
     recorded,
 )
+from tests.exchange.conftest import SIMULATED_MS
 
 from unghost.adapters.exchange import ConnectionSpec, ExchangeAccount, RetryPolicy
 from unghost.demo.venue import running_venue
@@ -106,6 +107,7 @@ def opened(street, face) -> Iterator[Callable[..., ExchangeAccount | None]]:
             secret="c2VjcmV0",
             password="password-of-desk-1",
             base_url=street.base_url,
+            rate_limit_ms=SIMULATED_MS,
         )
         kept = KeptMarkets(case.listing)
         try:

@@ -39,7 +39,7 @@ class Inbox(BaseHTTPRequestHandler):
 def inbox():
     server = Post(("127.0.0.1", 0), Inbox)
     server.got = []
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
     server.shutdown()

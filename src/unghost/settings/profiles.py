@@ -33,6 +33,8 @@ _EXCHANGE_ID = re.compile(r"[a-z][a-z0-9]*", re.ASCII)
 _LONGEST_VARIABLE_NAME: Final = 64
 _SECRETS_ARE_AT_LEAST: Final = 20
 LONGEST_NAME: Final = 100
+SLOWEST_MS: Final = 60_000
+"""A call a minute: what is slower would never end a cycle."""
 
 EXAMPLE: Final = """\
 [profiles.main]
@@ -130,6 +132,13 @@ class Profile(BaseModel):
     )
     quantity_unit: Annotated[QuantityUnit, BeforeValidator(parsing.one_of(QuantityUnit))] = Field(
         default=QuantityUnit.BASE, description="base, or contracts where the ledger keeps those"
+    )
+
+    rate_limit_ms: Annotated[
+        int | None, BeforeValidator(parsing.whole(1, SLOWEST_MS, "milliseconds"))
+    ] = Field(
+        default=None,
+        description="milliseconds between two calls; default: what CCXT keeps for the exchange",
     )
 
     @property

@@ -43,7 +43,8 @@ class ConnectionSpec:
     """One exchange account. `exchange` is a CCXT exchange id, `timeout_seconds` is per call.
 
     `base_url` replaces scheme and host of every call. `account` is the name under which profiles
-    share fills. `repr` shows no secret. ConfigurationError where a value cannot be used.
+    share fills. `rate_limit_ms` is between two calls of weight 1; None is CCXT's for the exchange.
+    `repr` shows no secret. ConfigurationError where a value cannot be used.
     """
 
     exchange: str
@@ -54,6 +55,7 @@ class ConnectionSpec:
     base_url: str | None = None
     timeout_seconds: float = 10.0
     account: str = ""
+    rate_limit_ms: int | None = None
 
     def __post_init__(self) -> None:
         if self.market_type not in get_args(MarketType):
