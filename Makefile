@@ -20,7 +20,7 @@ export UV_NATIVE_TLS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test fidelity check format lock coverage soak mutants picture screenshots audit-deps clean
+.PHONY: help demo test fidelity bench check format lock coverage soak mutants picture screenshots audit-deps clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ test: .venv/.dev-stamp ## run every test, and fail where too little is covered
 
 fidelity: .venv/.dev-stamp ## hold the decisions on 20 000 made-up lifecycles against the truth
 	@$(PY) -m tests.worlds $(ARGS)
+
+bench: .venv/.dev-stamp ## measure all figures, print them beside their targets, write docs/performance.md
+	@$(PY) -m benchmarks $(ARGS)
 
 check: .venv/.dev-stamp ## lint, formatting, types, and which module may import which
 	@$(PY) -m ruff check --quiet

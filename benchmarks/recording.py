@@ -1,6 +1,6 @@
 """Recording: rows per second with intent, audit, chain and re-checks, beside one bare INSERT.
 
-    python -m benchmarks.recording [--ghosts 10000] [--rounds 3]
+    python -m benchmarks.recording [--small] [--json]
 
 The yardstick inserts the very rows that the apply wrote, by one `INSERT ... SELECT FROM unnest ...
 ON CONFLICT DO NOTHING`, into a table like `orders`. Both run on one embedded server with its
@@ -10,10 +10,6 @@ only the record is measured.
 
 from __future__ import annotations
 
-import argparse
-import json
-import logging
-import sys
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -23,12 +19,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import psycopg
-import structlog
 from psycopg.conninfo import make_conninfo
 
+from benchmarks.report import Chart, Figure, Report, Series, figure, main
 from unghost.adapters.postgres.chain import verify
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.embedded import embedded_database
@@ -53,6 +48,9 @@ from unghost.model import (
     Window,
 )
 from unghost.record import Pen, record
+
+SIZES = ((1_000, 5, "0.30"), (10_000, 3, "0.30"), (100_000, 1, "0.25"))
+"""Ghosts, rounds, and the least share of the yardstick's rows per second."""
 
 SYMBOLS = 50
 PRICE = Decimal("101.5")
@@ -235,8 +233,8 @@ def _database(admin: str, name: str) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def measure(ghosts: int, rounds: int) -> dict[str, Any]:
-    """Rows per second of both, medians, and their ratio."""
+def _both(ghosts: int, rounds: int) -> tuple[float, float]:
+    """Medians of the seconds of both, each round in a database of its own."""
     ours, bare = [], []
     folder = Path(tempfile.mkdtemp(prefix="unghost-bench-"))
     folder.chmod(0o755)
@@ -246,25 +244,48 @@ def measure(ghosts: int, rounds: int) -> dict[str, Any]:
             with _database(admin, f"round_{number}") as name:
                 ours.append(_recorded(name, ghosts))
                 bare.append(_bare(name))
-    return {
-        "ghosts": ghosts,
-        "rounds": rounds,
-        "recorded_rows_per_second": round(ghosts / median(ours)),
-        "bare_rows_per_second": round(ghosts / median(bare)),
-        "ratio": str(round(Decimal(median(bare)) / Decimal(median(ours)), 3)),
-    }
+    return median(ours), median(bare)
 
 
-def main() -> None:
-    """Print the figures as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ghosts", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    json.dump(measure(given.ghosts, given.rounds), sys.stdout, indent=2)
-    sys.stdout.write("\n")
+def _figure(ghosts: int, rounds: int, limit: str) -> tuple[Figure, Decimal, Decimal]:
+    ours, bare = _both(ghosts, rounds)
+    told = Figure(
+        name=f"recording, {ghosts} ghosts",
+        target=f"at least {limit} of the bare INSERT's rows per second",
+        value=figure(bare / ours),
+        limit=Decimal(limit),
+        at_least=True,
+        detail=f"{ghosts / ours:.0f} rows per second beside {ghosts / bare:.0f}, medians of"
+        f" {rounds}",
+    )
+    return told, figure(ghosts / ours), figure(ghosts / bare)
+
+
+def measure(*, small: bool) -> Report:
+    """Rows per second of both, and their ratio, by number of ghosts."""
+    sizes = ((200, 1, "0.30"),) if small else SIZES
+    found = [_figure(*size) for size in sizes]
+    counts = [Decimal(size[0]) for size in sizes]
+    lines = (("recorded", [one[1] for one in found]), ("bare INSERT", [one[2] for one in found]))
+    return Report(
+        name="recording",
+        title="Recording",
+        text=(__doc__ or "").partition("[--json]")[2],
+        figures=tuple(one[0] for one in found),
+        charts=(
+            Chart(
+                key="rows",
+                title="Rows recorded per second",
+                across="ghosts",
+                up="rows per second",
+                series=tuple(
+                    Series(name=name, points=tuple(zip(counts, values, strict=True)))
+                    for name, values in lines
+                ),
+            ),
+        ),
+    )
 
 
 if __name__ == "__main__":
-    main()
+    main(measure, __doc__)
