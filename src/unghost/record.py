@@ -25,6 +25,7 @@ from unghost.model import (
     InsertOutcome,
     LifecycleKey,
     Mode,
+    PositionReading,
     ProfileRef,
     Reason,
     Rules,
@@ -217,9 +218,9 @@ def _apply_chunk(batch_id: str, chunk: _Chunk, pen: Pen) -> None:
     ids = pen.ledger.write_audit(batch_id, actor=pen.actor, entries=chunk.intents)
     audit_ids = {one.order_id: id_ for one, id_ in zip(chunk.candidates, ids, strict=True)}
     try:
-        refused = _doubts_before_writing(chunk, pen)
+        asked = _ask_again(chunk, pen)
         with pen.ledger.writing(pen.profile.account) as transaction:
-            _write(transaction, chunk, audit_ids, refused, pen)
+            _write(transaction, chunk, audit_ids, asked, pen)
     except _LedgerMovedError:
         _give_up(audit_ids, pen, Reason.LEDGER_CHANGED)
     except CommitOutcomeUnknownError:
@@ -258,19 +259,31 @@ Doubts = dict[str, Reason]
 """Market symbol -> why nothing is written there any more."""
 
 
-def _doubts_before_writing(chunk: _Chunk, pen: Pen) -> Doubts:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Asked:
+    """What the outside world said last. Without a pause the positions are not asked for."""
+
+    paused: Reason | None
+    positions: Mapping[str, PositionReading]
+
+
+def _ask_again(chunk: _Chunk, pen: Pen) -> _Asked:
     """Ask the outside world once more: the pause, and a third reading of every position."""
     paused = pause_doubt(pen.pause.read(pen.profile.profile_id), pen.rules)
     if paused is not None:
-        return {evidence.symbol: paused for evidence in chunk.evidences}
+        return _Asked(paused=paused, positions={})
     markets = [evidence.market for evidence in chunk.evidences if evidence.market is not None]
-    readings = pen.exchange.positions(markets)
+    return _Asked(paused=None, positions=pen.exchange.positions(markets))
+
+
+def _doubts(chunk: _Chunk, asked: _Asked, pen: Pen) -> Doubts:
+    """What speaks against writing now: waiting for a lock may have made the answers too old."""
     now = pen.clock()
-    return {
-        evidence.symbol: doubt
-        for evidence in chunk.evidences
-        if (doubt := flat_doubt(readings.get(evidence.symbol), pen.rules, now)) is not None
+    found = {
+        one.symbol: asked.paused or flat_doubt(asked.positions.get(one.symbol), pen.rules, now)
+        for one in chunk.evidences
     }
+    return {symbol: doubt for symbol, doubt in found.items() if doubt is not None}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -323,13 +336,14 @@ def _write(
     transaction: WriteTransaction,
     chunk: _Chunk,
     audit_ids: Mapping[str, int],
-    doubts: Doubts,
+    asked: _Asked,
     pen: Pen,
 ) -> None:
     """Inside the transaction: check, insert, check again, settle. An exception undoes all of it."""
     own = frozenset(audit_ids)
     before = _snapshot(transaction, chunk, own, pen)
-    refused = _changed(chunk, before, own) | doubts | _resumed(transaction, chunk, pen)
+    resumed = _resumed(transaction, chunk, pen)
+    refused = _changed(chunk, before, own) | _doubts(chunk, asked, pen) | resumed
     market_of = {one.key: ev.symbol for ev in chunk.evidences for one in ev.lifecycles}
     writable = [one for one in chunk.candidates if market_of[one.key] not in refused]
     outcomes = transaction.insert_backfills(writable) if writable else {}

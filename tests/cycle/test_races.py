@@ -7,10 +7,11 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tests.cycle.wire import Wire
 
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.ledger import PostgresLedger
+from unghost.adapters.postgres.writing import PostgresWriteTransaction
 from unghost.cycle import CycleReport, Desk, Outcome
 from unghost.errors import CommitOutcomeUnknownError, DatabaseError, RefusedError
 from unghost.model import Decision, Reason
@@ -132,6 +134,34 @@ class ImpatientLedger(PostgresLedger):
 
     def applying(self, account: str, *, wait_seconds: float = 0.2) -> AbstractContextManager[None]:
         return super().applying(account, wait_seconds=wait_seconds)
+
+
+class LateLedger(PostgresLedger):
+    """The ledger as it is, but its write lock is had only after a while."""
+
+    late: Callable[[], None]
+
+    @contextmanager
+    def writing(self, account: str) -> Iterator[PostgresWriteTransaction]:
+        with super().writing(account) as transaction:
+            self.late()
+            yield transaction
+
+
+def test_a_position_that_grew_old_behind_a_lock_is_not_believed(bench):
+    bench.ghost("t-1")
+    bench.pause()
+    waited: list[timedelta] = []
+    ledger = LateLedger(bench.database)
+    ledger.late = lambda: waited.append(timedelta(seconds=31))
+
+    def clock() -> datetime:
+        return datetime.now(UTC) + sum(waited, timedelta(0))
+
+    report = bench.apply(desk=replace(bench.desk, ledger=ledger, clock=clock))
+    assert told(report) == [("t-1", Decision.NO_GO, Reason.EXCHANGE_STATE_UNKNOWN)]
+    assert bench.backfills() == []
+    assert_audit_is_the_ledger(bench)
 
 
 def test_an_apply_that_would_wait_too_long_is_told_who_is_in_the_way(bench):
