@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from unghost.errors import ConfigurationError, DatabaseError, UsageError
-from unghost.model import CallLog, FillReading, Market, PositionReading, Resolution, Rules, Window
+from unghost.model import (
+    CallLog,
+    FillReading,
+    KeyMark,
+    Market,
+    PositionReading,
+    Resolution,
+    Rules,
+    Window,
+)
 from unghost.ports import Exchange, PauseGate
 from unghost.redaction import redactor
 from unghost.settings import Profile, Profiles, QuantityUnit, Settings, load_profiles
@@ -181,6 +190,15 @@ class NoExchange:
         """Refuse."""
         _not_connected(windows)
 
+    @property
+    def key(self) -> KeyMark:
+        """Refuse."""
+        _not_connected(())
+
+    def account_id(self) -> str | None:
+        """Refuse."""
+        _not_connected(())
+
     def calls(self) -> CallLog:
         """None were made."""
         return CallLog()
@@ -301,6 +319,7 @@ def open_desk(
 def _desk(
     settings: Settings, profiles: Profiles, name: str, *, database: Database, exchange: Exchange
 ) -> Desk:
+    from unghost.adapters.postgres.accounts import SeenAccounts
     from unghost.adapters.postgres.events import EventLog
     from unghost.adapters.postgres.fill_files import FillFiles
     from unghost.adapters.postgres.ledger import PostgresLedger
@@ -323,6 +342,7 @@ def _desk(
         clock=utc_now,
         own_pause=profile is None or profile.status_url is None,
         files=FillFiles(database),
+        accounts=SeenAccounts(database),
     )
 
 

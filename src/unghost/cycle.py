@@ -61,6 +61,7 @@ from unghost.ports import (
     Ledger,
     PauseGate,
     Progress,
+    SeenAccounts,
 )
 from unghost.record import Pen, planned_entry, record
 from unghost.report import way_back
@@ -95,6 +96,8 @@ class Desk:
     own_pause: bool
     files: FillFiles | None = None
     """Imported files of fills; None where there are none to ask."""
+    accounts: SeenAccounts | None = None
+    """Which account each profile's key sees; None where nobody asks."""
 
 
 class Outcome(StrEnum):
@@ -443,6 +446,7 @@ def _gather(
         exchange=desk.exchange,
         clock=desk.clock,
         files=desk.files,
+        accounts=desk.accounts,
         progress=progress,
     )
 

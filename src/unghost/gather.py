@@ -28,8 +28,16 @@ from unghost.model import (
     Rules,
     Window,
 )
-from unghost.ports import Clock, Exchange, FillFiles, LedgerReader, Progress
-from unghost.selection import Resolved, RowFilter, exchange_ids, row_filter, spellings
+from unghost.ports import Clock, Exchange, FillFiles, LedgerReader, Progress, SeenAccounts
+from unghost.selection import (
+    Resolved,
+    RowFilter,
+    exchange_ids,
+    names_an_order,
+    order_names,
+    row_filter,
+    spellings,
+)
 
 ENTRY_MARGIN = timedelta(seconds=10)
 """How far before the earliest ENTRY the window of fills begins."""
@@ -74,6 +82,7 @@ class _World:
     exchange: Exchange
     clock: Clock
     files: FillFiles | None
+    accounts: SeenAccounts | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,14 +102,16 @@ def gather(
     exchange: Exchange,
     clock: Clock,
     files: FillFiles | None = None,
+    accounts: SeenAccounts | None = None,
     progress: Progress | None = None,
 ) -> tuple[Evidence, ...]:
     """Return one Evidence per market with a lifecycle of the profile, in base units.
 
     Calls to the exchange: two position readings, and the fills of each flat market. An imported
-    file takes the place of its fills over the span that it is stated to cover (`filefills`).
+    file takes the place of its fills over the span that it is stated to cover (`filefills`). Where
+    another profile, said to be of another account, may use the same fills, none are believed.
     """
-    world = _World(ledger=ledger, exchange=exchange, clock=clock, files=files)
+    world = _World(ledger=ledger, exchange=exchange, clock=clock, files=files, accounts=accounts)
     groups = _groups(question, exchange)
     readings = _read(question, groups, world, progress)
     return tuple(_evidence(question, group, readings, clock()) for group in groups)
@@ -119,6 +130,7 @@ def _read(
     _tell(progress, "reading positions again", 1, 2)
     after = _read_again(windows, world)
     fills, rows = _ledger_rows(question, groups, windows, fills, world)
+    fills = _ours_alone(question, windows, fills, world)
     _tell(progress, "evidence gathered", 2, 2)
     return _Readings(before=before, after=after, fills=fills, rows=rows)
 
@@ -344,6 +356,49 @@ def _select(
     rows: Iterable[LedgerRow], wanted: RowFilter, resolved: Resolved
 ) -> tuple[LedgerRow, ...]:
     return tuple(row for row in rows if wanted.holds(row, resolved))
+
+
+# --- whose fills they are ----------------------------------------------------------------------
+
+
+def _ours_alone(
+    question: Question,
+    windows: Mapping[Market, Window],
+    fills: Mapping[str, FillReading],
+    world: _World,
+) -> dict[str, FillReading]:
+    """Doubt the fills of an account that another one, by its name, seems to be as well.
+
+    Each profile would use them for its own lifecycles, and so they would be used twice.
+    """
+    if not windows:
+        return dict(fills)
+    doubt = world.accounts.doubt(question.profile, world.exchange) if world.accounts else ""
+    if doubt:
+        return {name: _doubted(one, doubt) for name, one in fills.items()}
+    found = world.ledger.rows_of_strangers(
+        question.profile.no_strangers,
+        symbols=sorted(spellings(windows)),
+        order_ids=sorted({name for one in fills.values() for name in order_names(one.fills)}),
+    )
+    return dict(fills) | {
+        market.unified: _doubted(fills[market.unified], _shared(row, question))
+        for market in windows
+        for row in found
+        if names_an_order(row, market, fills[market.unified].fills)
+    }
+
+
+def _doubted(fills: FillReading, why: str) -> FillReading:
+    return replace(fills, complete=False, detail=why)
+
+
+def _shared(row: LedgerRow, question: Question) -> str:
+    return (
+        f"row {row.order_id} of profile {row.profile_id} names an order among these fills, so its"
+        f" exchange account is that of profile {question.profile.profile_id}, and the same fills"
+        " would be used twice: give both the same `account` in one profiles' file"
+    )
 
 
 # --- together ----------------------------------------------------------------------------------

@@ -579,11 +579,30 @@ class Rules:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProfileRef:
-    """Which books are meant: the profile, its exchange account, and all profiles sharing it."""
+    """Which books are meant: the profile, its exchange account, and all profiles sharing it.
+
+    `neighbours` are the profiles of other accounts at the same exchange and sort of market,
+    `elsewhere` those of another exchange or sort of market: their rows name no order of this one.
+    """
 
     profile_id: str
     account: str
     account_profiles: tuple[str, ...]
+    neighbours: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def no_strangers(self) -> tuple[str, ...]:
+        """Profiles whose rows may name an order of this account, or cannot mean it if they do."""
+        return (*self.account_profiles, *self.elsewhere)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyMark:
+    """Which key is used where, without telling it: exchange and sort of market, and a hash."""
+
+    venue: str
+    mark: str
 
 
 # --- the record --------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from unghost.model import (
     Event,
     FillReading,
     InsertOutcome,
+    KeyMark,
     LedgerRow,
     Lifecycle,
     LifecycleKey,
@@ -33,6 +34,7 @@ from unghost.model import (
     OverClosed,
     PauseReading,
     PositionReading,
+    ProfileRef,
     Resolution,
     Settlement,
     StatusChange,
@@ -74,6 +76,16 @@ class LedgerReader(Protocol):
         Rows of `symbols` whose time (filled_at, else created_at) is not before `start_at` or is
         absent; and rows of any symbol whose order_id, exchange_order_id or client_order_id is in
         `exchange_ids`. Ordered by order_id.
+        """
+        ...
+
+    def rows_of_strangers(
+        self, no_strangers: Sequence[str], *, symbols: Collection[str], order_ids: Collection[str]
+    ) -> tuple[LedgerRow, ...]:
+        """Rows, of any status, of all other profiles that name one of the exchange's orders.
+
+        Rows of `symbols` whose order_id or exchange_order_id, in the ledger or in the record, is
+        in `order_ids`. Ordered by order_id.
         """
         ...
 
@@ -278,6 +290,15 @@ class Exchange(Protocol):
         """
         ...
 
+    @property
+    def key(self) -> KeyMark:
+        """Which key is used, without telling it; no call is made."""
+        ...
+
+    def account_id(self) -> str | None:
+        """Which account the key sees; None where the exchange does not tell, or not now."""
+        ...
+
     def calls(self) -> CallLog:
         """Calls made so far."""
         ...
@@ -296,6 +317,17 @@ class FillFiles(Protocol):
         """The files of the profiles, each with its rows of `symbols`, oldest import first.
 
         Raises DatabaseError.
+        """
+        ...
+
+
+class SeenAccounts(Protocol):
+    """What is known of the exchange accounts that the profiles' keys see."""
+
+    def doubt(self, profile: ProfileRef, exchange: Exchange) -> str:
+        """Why the profile's account may be another profile's as well; empty where nothing says so.
+
+        At most one call to the exchange, and not each time. Raises DatabaseError.
         """
         ...
 

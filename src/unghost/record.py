@@ -23,6 +23,7 @@ from unghost.model import (
     Decision,
     Evidence,
     InsertOutcome,
+    LedgerRow,
     LifecycleKey,
     Mode,
     PositionReading,
@@ -34,7 +35,13 @@ from unghost.model import (
     Skip,
 )
 from unghost.ports import Clock, Exchange, Ledger, PauseGate, Progress, WriteTransaction
-from unghost.selection import evidence_digest, row_filter, rows_digest
+from unghost.selection import (
+    evidence_digest,
+    names_an_order,
+    order_names,
+    row_filter,
+    rows_digest,
+)
 
 CHUNK_ROWS = 1000
 """Rows after which a chunk is closed; a single market is never cut."""
@@ -297,7 +304,7 @@ class _Snapshot:
 def _snapshot(
     transaction: WriteTransaction, chunk: _Chunk, own: frozenset[str], pen: Pen
 ) -> _Snapshot:
-    """Read again what the evidence rests on: two statements for the whole chunk."""
+    """Read again what the evidence rests on, and what may not be there: rows of strangers."""
     profiles = pen.profile.account_profiles
     filters = {
         one.symbol: row_filter(one.market, one.fills.window, one.fills.fills)
@@ -312,9 +319,11 @@ def _snapshot(
         start_at=min(one.start_at for one in filters.values()),
         exchange_ids=sorted({name for one in filters.values() for name in one.ids}),
     )
+    strange = _strangers(transaction, chunk, names, pen)
     resolved = pen.exchange.resolve(sorted({row.symbol for row in rows}))
     kept = {
-        symbol: [row for row in rows if one.holds(row, resolved)] for symbol, one in filters.items()
+        symbol: [row for row in rows if one.holds(row, resolved)] + strange[symbol]
+        for symbol, one in filters.items()
     }
     return _Snapshot(
         rows={symbol: rows_digest((), kept[symbol], ignoring=own) for symbol in filters},
@@ -329,6 +338,24 @@ def _snapshot(
     )
 
 
+def _strangers(
+    transaction: WriteTransaction, chunk: _Chunk, names: Sequence[str], pen: Pen
+) -> dict[str, list[LedgerRow]]:
+    """Rows of profiles of other accounts that name an order of the evidence, by market.
+
+    When the evidence was gathered there were none, else its fills would not have been believed.
+    """
+    orders = {name for one in chunk.evidences for name in order_names(one.fills.fills)}
+    rows = transaction.rows_of_strangers(
+        pen.profile.no_strangers, symbols=names, order_ids=sorted(orders)
+    )
+    return {
+        one.symbol: [row for row in rows if names_an_order(row, one.market, one.fills.fills)]
+        for one in chunk.evidences
+        if one.market is not None
+    }
+
+
 # --- the write ---------------------------------------------------------------------------------
 
 
@@ -339,7 +366,7 @@ def _write(
     asked: _Asked,
     pen: Pen,
 ) -> None:
-    """Inside the transaction: check, insert, check again, settle. An exception undoes all of it."""
+    """Inside the transaction: check, insert, settle, check again. An exception undoes all of it."""
     own = frozenset(audit_ids)
     before = _snapshot(transaction, chunk, own, pen)
     resumed = _resumed(transaction, chunk, pen)
@@ -347,14 +374,15 @@ def _write(
     market_of = {one.key: ev.symbol for ev in chunk.evidences for one in ev.lifecycles}
     writable = [one for one in chunk.candidates if market_of[one.key] not in refused]
     outcomes = transaction.insert_backfills(writable) if writable else {}
-    # Pair of the check above: a row that the bot committed meanwhile undoes the chunk.
-    if _snapshot(transaction, chunk, own, pen).rows != before.rows:
-        raise _LedgerMovedError
     settlements = [
         _settlement(one, audit_ids[one.order_id], outcomes, refused.get(market_of[one.key]))
         for one in chunk.candidates
     ]
     _settle_all(transaction, settlements)
+    # Pair of the check above: a row that was committed meanwhile undoes the chunk. It comes last,
+    # because settling waits for every other writer of the record, and then theirs are seen too.
+    if _snapshot(transaction, chunk, own, pen).rows != before.rows:
+        raise _LedgerMovedError
 
 
 def _changed(chunk: _Chunk, now: _Snapshot, own: frozenset[str]) -> Doubts:

@@ -25,6 +25,7 @@ from unghost.model import (
     StatusChange,
 )
 from unghost.ports import Clock, Exchange, Ledger, PauseGate, WriteTransaction
+from unghost.selection import spellings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -236,6 +237,7 @@ def _require_unused(
         start_at=transaction.now(),
         exchange_ids=sorted({name for proof in proofs for name in proof.names}),
     )
+    rows += _strange_holders(desk, transaction, changes, proofs)
     markets = desk.exchange.resolve(sorted({row.symbol for row in rows}))
     unified = {name: market.unified for name, market in markets.items() if market is not None}
     for proof in proofs:
@@ -243,6 +245,22 @@ def _require_unused(
         used = sum((proof.used_by(row) for row in holders), Decimal(0))
         if used > proof.filled:
             raise RefusedError(_used_twice(proof, used, holders))
+
+
+def _strange_holders(
+    desk: UndoDesk,
+    transaction: WriteTransaction,
+    changes: Sequence[StatusChange],
+    proofs: Sequence[_Proof],
+) -> tuple[LedgerRow, ...]:
+    """What profiles of other account names hold of the same orders: it is used all the same."""
+    resolved = desk.exchange.resolve(sorted({one.key.symbol for one in changes}))
+    rows = transaction.rows_of_strangers(
+        desk.profile.no_strangers,
+        symbols=sorted(spellings(one for one in resolved.values() if one is not None)),
+        order_ids=sorted({proof.exchange_order_id for proof in proofs}),
+    )
+    return tuple(row for row in rows if rowfacts.is_filled(row))
 
 
 def _proofs(ledger: Ledger, changes: Sequence[StatusChange]) -> list[_Proof]:

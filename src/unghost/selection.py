@@ -34,6 +34,19 @@ def exchange_ids(fills: Iterable[Fill]) -> set[str]:
     return ids
 
 
+def order_names(fills: Iterable[Fill]) -> set[str]:
+    """The exchange's own ids of the fills' orders. Client ids are left out: bots of different
+    accounts may count alike.
+    """
+    return {fill.exchange_order_id for fill in fills}
+
+
+def names_an_order(row: LedgerRow, market: Market, fills: Iterable[Fill]) -> bool:
+    """Whether a row of the market names the order of one of its fills by the exchange's id."""
+    named = {row.order_id, row.exchange_order_id} & order_names(fills)
+    return row.symbol in spellings((market,)) and bool(named)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RowFilter:
     """The rows of one market: its own in the window or timeless, and those linked by id."""

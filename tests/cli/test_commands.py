@@ -81,6 +81,22 @@ def test_doctor_checks_every_profile_against_its_venue(shop):
     assert ("key rights", "warn") in by_area["exchange of main"]
 
 
+def test_doctor_finds_two_keys_of_one_account(shop):
+    """The second is another key of the first's account, and its profile names no account."""
+    text = (shop.folder / "unghost.toml").read_text(encoding="utf-8")
+    spare = text.replace("profiles.main", "profiles.spare").replace("MAIN_API", "SPARE_API")
+    shop.configure(text + spare)
+    shop.venue.world.issue_key("main", "spare-key")
+    ran = shop.run("doctor", "--json", SPARE_API_KEY="spare-key")
+    assert ran.code == 3
+    found = {one["area"]: one for one in ran.data["checks"] if one["name"] == "account of its own"}
+    assert found["exchange of main"]["verdict"] == "ok"
+    assert found["exchange of spare"]["verdict"] == "fail"
+    assert "sees the same exchange account as that of main" in found["exchange of spare"]["detail"]
+    shop.configure(text + 'account = "desk"\n' + spare + 'account = "desk"\n')
+    assert shop.run("doctor", SPARE_API_KEY="spare-key").code == 0
+
+
 def test_doctor_goes_on_after_a_failure_and_ends_with_3(shop):
     shop.environment["DATABASE_URL"] = "postgresql://bot:planted-password-1@127.0.0.1:1/none"
     ran = shop.run("doctor", "--json", MAIN_SECRET="wrong-secret")

@@ -65,8 +65,20 @@ def test_profiles_of_one_account_are_found(tmp_path):
         profile_id="main",
         account="binanceusdm:MAIN_API_KEY",
         account_profiles=("beta", "main"),
+        neighbours=("solo",),
     )
     assert profiles.reference("solo").account_profiles == ("solo",)
+    assert profiles.reference("solo").neighbours == ("beta", "main")
+
+
+@pytest.mark.parametrize("line", ('exchange = "bybit"', 'market = "margin"'))
+def test_profiles_of_another_exchange_or_sort_of_market_are_elsewhere(tmp_path, line):
+    other = EXAMPLE.replace("profiles.main", "profiles.beta").replace("MAIN_", "BETA_")
+    lines = [each for each in other.splitlines() if each.split()[0] != line.split()[0]]
+    profiles = load(tmp_path, EXAMPLE + "\n".join([*lines, line]))
+    assert profiles.reference("main").elsewhere == ("beta",)
+    assert profiles.reference("main").neighbours == ()
+    assert profiles.reference("main").no_strangers == ("main", "beta")
 
 
 def test_one_key_is_one_account(tmp_path, monkeypatch):

@@ -287,6 +287,7 @@ def open_account(
     exchange: str = "binanceusdm",
     cache: MarketsCache | None = MARKETS,
     key: str = PROFILE,
+    sealed: str | None = None,
     timeout_seconds: float = 5,
     policy: RetryPolicy = QUICK,
 ) -> ExchangeAccount:
@@ -294,8 +295,8 @@ def open_account(
         exchange=exchange,
         market_type="swap",
         api_key=f"{key}-key",
-        secret=f"{key}-secret",
-        password=f"{key}-password",
+        secret=f"{sealed or key}-secret",
+        password=f"{sealed or key}-password",
         base_url=venue.base_url,
         account=ACCOUNT,
         timeout_seconds=timeout_seconds,

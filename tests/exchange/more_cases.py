@@ -122,6 +122,7 @@ MORE_CASES: tuple[VenueCase, ...] = (
     ),
     VenueCase(
         exchange="krakenfutures",
+        tells_account=False,
         face=KrakenFutures(),
         markets=OF_KRAKENFUTURES,
         calls={

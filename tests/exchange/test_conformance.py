@@ -607,6 +607,21 @@ def test_native_and_unified_names_mean_the_same_market(stage: Stage):
     assert set(found.values()) == {stage.market}
 
 
+def test_which_account_a_key_sees_takes_one_call_at_most(stage: Stage):
+    told = stage.account.account_id()
+    assert (told is not None) == stage.case.tells_account
+    assert told == stage.account.account_id()
+    assert len(stage.venue.requests()) <= 2 * stage.case.tells_account
+    assert stage.account.key == stage.account.key
+    assert KEY not in repr(stage.account.key)
+
+
+@only(lambda case: case.tells_account and case.exchange != "hyperliquid")
+def test_an_account_that_is_not_told_today_is_none(stage: Stage):
+    stage.venue.fault(Fault(kind=FaultKind.HTML))
+    assert stage.account.account_id() is None
+
+
 # --- the examination ----------------------------------------------------------------------------
 
 

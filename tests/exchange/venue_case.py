@@ -90,6 +90,8 @@ class VenueCase:
     calls_besides: int = 0
     """Calls that a connection makes once, whatever it is asked."""
     market_type: str = "swap"
+    tells_account: bool = True
+    """Whether any call tells which account a key sees."""
     others_funding: bool = False
     """Whether funding comes among the fills."""
 

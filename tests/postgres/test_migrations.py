@@ -47,6 +47,7 @@ def test_migrating_makes_our_tables_and_no_other(empty_database):
         "reconciliation_event",
         "reconciliation_file_fill",
         "reconciliation_fill_file",
+        "reconciliation_account",
         "reconciliation_loop",
         "reconciliation_request",
         "trading_profile",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from unghost.cli.numbers import counted
@@ -17,7 +18,10 @@ from unghost.model import PauseState
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from unghost.adapters.exchange import ExchangeAccount
+    from unghost.adapters.postgres.accounts import SeenAccounts
     from unghost.adapters.postgres.connection import Database
+    from unghost.model import ProfileRef
     from unghost.settings import Profile, Profiles, Settings
 
 OK: Final = "ok"
@@ -66,12 +70,29 @@ def _all_checks(
 ) -> Iterator[Check]:
     yield from _settings_checks(settings, profiles)
     names = _meant(profiles, name)
-    yield from _database_checks(out, settings, profiles, names)
+    database = tuple(_database_checks(out, settings, profiles, names))
+    yield from database
+    is_whole = all(one.verdict != FAIL for one in database)
     several = len(names) > 1
-    for each in names:
-        if each in profiles.by_name:
-            area = f"exchange of {each}" if several else "exchange"
-            yield from _exchange_checks(settings, profiles.by_name[each], area)
+    with ExitStack() as stack:
+        accounts = _open_accounts(stack, out, settings) if is_whole else None
+        for each in names:
+            if each in profiles.by_name:
+                area = f"exchange of {each}" if several else "exchange"
+                yield from _exchange_checks(settings, profiles, each, area, accounts)
+
+
+def _open_accounts(stack: ExitStack, out: Output, settings: Settings) -> SeenAccounts | None:
+    """Where it is kept which account a key sees; None where our tables are not there."""
+    from unghost.adapters.postgres.accounts import SeenAccounts
+    from unghost.assembly import open_database, require_migrated
+
+    try:
+        database = stack.enter_context(open_database(settings, tell=out.tell))
+        require_migrated(database)
+    except UnghostError:
+        return None
+    return SeenAccounts(database, max_age=timedelta(0))
 
 
 def _meant(profiles: Profiles, name: str | None) -> tuple[str, ...]:
@@ -153,11 +174,13 @@ def _pause_check(
 # --- exchange ----------------------------------------------------------------------------------
 
 
-def _exchange_checks(settings: Settings, profile: Profile, area: str) -> Iterator[Check]:
+def _exchange_checks(
+    settings: Settings, profiles: Profiles, name: str, area: str, accounts: SeenAccounts | None
+) -> Iterator[Check]:
     from unghost.assembly import open_exchange
 
     try:
-        with closing(open_exchange(settings, profile)) as account:
+        with closing(open_exchange(settings, profiles.by_name[name])) as account:
             for found in account.check():
                 yield Check(
                     area=area,
@@ -166,5 +189,22 @@ def _exchange_checks(settings: Settings, profile: Profile, area: str) -> Iterato
                     detail=found.detail,
                     remedy=found.remedy,
                 )
+            if accounts is not None:
+                yield _account_check(profiles.reference(name), account, accounts, area)
     except UnghostError as error:
         yield Check(area=area, name="connection", verdict=FAIL, detail=str(error))
+
+
+def _account_check(
+    profile: ProfileRef, account: ExchangeAccount, accounts: SeenAccounts, area: str
+) -> Check:
+    """Keep which account the key sees, and say whether another profile's key sees it too."""
+    clash = accounts.clash(profile, account)
+    return Check(
+        area=area,
+        name="account of its own",
+        verdict=FAIL if clash else OK,
+        detail=clash
+        or f"no profile of another account than {profile.account!r} is known to see it",
+        remedy="give the profiles the same `account`" if clash else "",
+    )

@@ -135,6 +135,7 @@ class Account:
     mode: PositionMode = PositionMode.ONE_WAY
     balances: Mapping[str, Decimal] = field(default_factory=dict)
     read_only: bool = False
+    more_keys: tuple[str, ...] = ()
 
     @property
     def uid(self) -> int:
@@ -484,9 +485,17 @@ class World:
         with self._lock:
             return self._accounts[name]
 
+    def issue_key(self, account: Account | str, api_key: str) -> None:
+        """Another key of the account, signed with the same secret."""
+        with self._lock:
+            opened = self.account(account)
+            keys = (*opened.more_keys, api_key)
+            self._accounts[opened.name] = replace(opened, more_keys=keys)
+
     def account_of_key(self, api_key: str) -> Account | None:
         """The account an API key opens, if any."""
-        return next((each for each in self.accounts if each.api_key == api_key), None)
+        keys = ((each, (each.api_key, *each.more_keys)) for each in self.accounts)
+        return next((each for each, known in keys if api_key in known), None)
 
     def set_mode(self, account: Account | str, mode: PositionMode | str) -> Account:
         """Switch between one-way and hedge; existing fills keep their position side."""

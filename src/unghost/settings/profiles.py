@@ -146,6 +146,11 @@ class Profile(BaseModel):
         """The exchange account: as named, else told apart by exchange and key."""
         return self.account_name or f"{self.exchange}:{self.api_key_env}"
 
+    @property
+    def place(self) -> tuple[str, MarketKind]:
+        """The exchange and the sort of market: fills of one are never fills of another."""
+        return self.exchange, self.market
+
     def secret(self, variable: str) -> SecretStr:
         """The value of a secret's variable. Raises ConfigurationError where it is not set."""
         value = os.environ.get(variable, "").strip()
@@ -185,11 +190,15 @@ class Profiles(BaseModel):
         profile = self.by_name.get(name)
         if profile is None:
             return ProfileRef(profile_id=name, account=f"profile:{name}", account_profiles=(name,))
-        sharing = (other for other in self.by_name.values() if other.account == profile.account)
+        others = sorted(self.by_name.values(), key=lambda other: other.name)
+        apart = [other for other in others if other.account != profile.account]
+        near = {other.name for other in apart if other.place == profile.place}
         return ProfileRef(
             profile_id=name,
             account=profile.account,
-            account_profiles=tuple(sorted(other.name for other in sharing)),
+            account_profiles=tuple(o.name for o in others if o.account == profile.account),
+            neighbours=tuple(other.name for other in apart if other.name in near),
+            elsewhere=tuple(other.name for other in apart if other.name not in near),
         )
 
 

@@ -136,6 +136,23 @@ WHERE {profile_id} = ANY(%(profile_ids)s::text[])
       )
   );
 
+-- name: rows_of_strangers
+-- rows of profiles that are said to be of other accounts, and yet name an order of this one
+SELECT {row_columns}
+FROM orders AS o
+{recorded}
+WHERE {symbol} = ANY(%(symbols)s::text[])
+  AND {profile_id} <> ALL(%(no_strangers)s::text[])
+  AND (
+      {order_id} = ANY(%(order_ids)s::text[])
+      OR {exchange_order_id} = ANY(%(order_ids)s::text[])
+      OR {order_id} IN (
+          SELECT a.backfill_order_id
+          FROM reconciliation_backfill_audit AS a
+          WHERE a.exchange_order_id = ANY(%(order_ids)s::text[])
+      )
+  );
+
 -- name: candidates
 -- the rows to write, one array per field
 SELECT *

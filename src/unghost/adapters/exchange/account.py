@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from datetime import UTC, datetime
+from hashlib import sha256
 from threading import Lock
 from typing import Any, Final, TypeVar
 
 from unghost.adapters.exchange.client import ReadOnlyClient
-from unghost.adapters.exchange.connection import ConnectionSpec, redact
+from unghost.adapters.exchange.connection import ConnectionSpec, redact, reveal
 from unghost.adapters.exchange.doctor import examine
 from unghost.adapters.exchange.failures import ReadFailed
 from unghost.adapters.exchange.findings import Finding, Verdict
@@ -17,7 +18,15 @@ from unghost.adapters.exchange.markets import MarketsCache, names_of, resolution
 from unghost.adapters.exchange.retrying import RetryPolicy, require_still_asked, silence
 from unghost.adapters.exchange.venues import reader_for
 from unghost.adapters.exchange.venues.reader import incomplete_fills, unknown_position
-from unghost.model import CallLog, FillReading, Market, PositionReading, Resolution, Window
+from unghost.model import (
+    CallLog,
+    FillReading,
+    KeyMark,
+    Market,
+    PositionReading,
+    Resolution,
+    Window,
+)
 from unghost.ports import Clock
 
 T = TypeVar("T")
@@ -89,6 +98,21 @@ class ExchangeAccount:
         """By unified symbol: exchange order id -> client order id; left out where not in full."""
         found = self._run(lambda: self._each(windows, self._client_order_ids_of))
         return {unified: ids for unified, ids in found.items() if ids is not None}
+
+    @property
+    def key(self) -> KeyMark:
+        """Which key is used, without telling it."""
+        key = reveal(self._spec.api_key).encode()
+        venue = f"{self._spec.exchange} {self._spec.market_type}"
+        return KeyMark(venue=venue, mark=sha256(key).hexdigest()[:32])
+
+    def account_id(self) -> str | None:
+        """Which account the key sees; None where the exchange does not tell, or not now."""
+
+        async def work() -> str | None:
+            return await self._reader.account_id(self._client)
+
+        return self._run(lambda: self._answered(work, lambda _: None, "The account"))
 
     def calls(self) -> CallLog:
         """HTTP calls so far by path, repeats included."""

@@ -35,6 +35,7 @@ SERVICE_RIGHTS: Final[Mapping[str, str]] = {
     "reconciliation_fill_file": ("SELECT, INSERT, UPDATE (window_from, window_to, one_way, actor)"),
     "reconciliation_file_fill": "SELECT, INSERT",
     "trading_profile": "SELECT, INSERT, UPDATE (status, actor, reason, since)",
+    "reconciliation_account": "SELECT, INSERT, UPDATE",
     "reconciliation_loop": "SELECT, INSERT, UPDATE",
     "reconciliation_request": "SELECT, INSERT, UPDATE (state, status, answer, created_at)",
 }

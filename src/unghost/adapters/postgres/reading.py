@@ -100,6 +100,22 @@ class Reader(ABC):
             )
         return tuple(sorted(map(_ledger_row, found), key=lambda row: row.order_id))
 
+    def rows_of_strangers(
+        self, no_strangers: Sequence[str], *, symbols: Collection[str], order_ids: Collection[str]
+    ) -> tuple[LedgerRow, ...]:
+        """Rows of all other profiles that name one of the exchange's orders; by order_id."""
+        if not symbols or not order_ids:
+            return ()
+        with self._session() as session:
+            found = session.rows(
+                "ledger",
+                "rows_of_strangers",
+                no_strangers=list(no_strangers),
+                symbols=sorted(symbols),
+                order_ids=sorted(order_ids),
+            )
+        return tuple(sorted(map(_ledger_row, found), key=lambda row: row.order_id))
+
     def rows_of_trades(self, keys: Collection[Trade]) -> Mapping[Trade, tuple[LedgerRow, ...]]:
         """Every row of the given (profile_id, trade_id), oldest first; a trade may have none."""
         if not keys:

@@ -136,6 +136,11 @@ class BinanceMarginReader:
                 raise malformed(f"order {order_id} was told with two client ids")
         return found
 
+    async def account_id(self, client: ReadOnlyClient) -> str | None:
+        """None: the margin account's answer names no account."""
+        del client
+        return None
+
     async def check(self, client: ReadOnlyClient) -> tuple[Finding, ...]:
         """That there is a cross margin account, and what the key may do."""
         return (

@@ -119,6 +119,10 @@ class BinanceSpotReader:
                 raise malformed(f"order {order_id} was told with two client ids")
         return found
 
+    async def account_id(self, client: ReadOnlyClient) -> str | None:
+        """Which account the key sees."""
+        return await client.read(ACCOUNT, {}, question="The account", parse=_uid)
+
     async def check(self, client: ReadOnlyClient) -> tuple[Finding, ...]:
         """The account that the key sees, and what the key may do."""
         return (
@@ -165,8 +169,13 @@ def _fill(client: ReadOnlyClient, row: Row, market: Market) -> Fill:
 # Examination
 
 
+def _uid(answer: Answer) -> str | None:
+    told = object_of(answer.value, "account").get("uid")
+    return str(told) if isinstance(told, str | int) and told else None
+
+
 def _account(answer: Answer) -> Finding:
-    return account_finding(object_of(answer.value, "account").get("uid"))
+    return account_finding(_uid(answer))
 
 
 def _rights(answer: Answer) -> Finding:

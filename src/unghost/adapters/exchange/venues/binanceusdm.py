@@ -142,6 +142,10 @@ class BinanceUsdmReader:
                 raise malformed(f"order {order_id} was told with two client ids")
         return found
 
+    async def account_id(self, client: ReadOnlyClient) -> str | None:
+        """The alias, which Binance calls the unique code of an account; None without a balance."""
+        return await client.read(BALANCE, {}, question="The account", parse=_alias)
+
     async def check(self, client: ReadOnlyClient) -> tuple[Finding, ...]:
         """Position mode, the account that the key sees, and what the key may do."""
         return (
@@ -386,9 +390,17 @@ def _mode_finding(answer: Answer) -> Finding:
     return Finding(name="position mode", verdict=Verdict.OK, detail=detail)
 
 
+def _alias(answer: Answer) -> str | None:
+    rows = rows_of(answer.value, "balance")
+    aliases = {text(row.get("accountAlias"), "the account's alias") for row in rows}
+    if len(aliases) > 1:
+        raise malformed("the balances are of several accounts")
+    return next(iter(aliases), None)
+
+
 def _account_finding(answer: Answer) -> Finding:
-    aliases = {str(row.get("accountAlias")) for row in rows_of(answer.value, "balance")}
-    detail = "the key sees account " + ", ".join(sorted(aliases)) if aliases else "no balance told"
+    alias = _alias(answer)
+    detail = f"the key sees account {alias}" if alias else "no balance told"
     return Finding(name="account", verdict=Verdict.OK, detail=detail)
 
 

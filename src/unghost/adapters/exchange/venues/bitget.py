@@ -136,6 +136,10 @@ class BitgetReader:
                 raise malformed(f"order {order} was told with two client ids")
         return found
 
+    async def account_id(self, client: ReadOnlyClient) -> str | None:
+        """Which account the key sees."""
+        return await client.read(ACCOUNT, {}, question="The account", parse=_user)
+
     async def check(self, client: ReadOnlyClient) -> tuple[Finding, ...]:
         """The account that the key sees, and what the key may do."""
         rights: list[Finding] = []
@@ -374,9 +378,13 @@ def _account(answer: Answer) -> Row:
     return data
 
 
+def _user(answer: Answer) -> str:
+    return text(_account(answer).get("userId"), "the user")
+
+
 def _account_finding(answer: Answer) -> Finding:
-    user = text(_account(answer).get("userId"), "the user")
-    return Finding(name="account", verdict=Verdict.OK, detail=f"the key sees user {user}")
+    detail = f"the key sees user {_user(answer)}"
+    return Finding(name="account", verdict=Verdict.OK, detail=detail)
 
 
 def _rights_finding(answer: Answer) -> Finding:

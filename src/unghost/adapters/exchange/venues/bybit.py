@@ -151,6 +151,10 @@ class BybitReader:
         del client, market, window
         return {}
 
+    async def account_id(self, client: ReadOnlyClient) -> str | None:
+        """Which account the key sees."""
+        return await client.read(KEY, {}, question="The account", parse=_user)
+
     async def check(self, client: ReadOnlyClient) -> tuple[Finding, ...]:
         """The account that the key sees, and what the key may do."""
         return (
@@ -335,9 +339,12 @@ def _closed(row: Row, fill: Fill, market: Market) -> Decimal:
 # Examination
 
 
+def _user(answer: Answer) -> str:
+    return text(_result(answer).get("userID"), "userID")
+
+
 def _account_finding(answer: Answer) -> Finding:
-    told = text(_result(answer).get("userID"), "userID")
-    detail = f"the key sees account {told}; the position mode is each symbol's own"
+    detail = f"the key sees account {_user(answer)}; the position mode is each symbol's own"
     return Finding(name="account", verdict=Verdict.OK, detail=detail)
 
 

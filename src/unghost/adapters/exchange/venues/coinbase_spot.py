@@ -127,6 +127,10 @@ class CoinbaseSpotReader:
                 raise malformed("the exchange did not tell every order behind the fills")
         return {name: told[name] for name in names if told[name]}
 
+    async def account_id(self, client: ReadOnlyClient) -> str | None:
+        """The portfolio that the key sees."""
+        return await client.read(KEY_RIGHTS, {}, question="The account", parse=_portfolio)
+
     async def check(self, client: ReadOnlyClient) -> tuple[Finding, ...]:
         """The portfolio that the key sees, and what the key may do."""
         return (
@@ -228,8 +232,13 @@ def _order_ids(row: Row) -> tuple[str, str]:
 # Examination
 
 
+def _portfolio(answer: Answer) -> str | None:
+    told = object_of(answer.value, "key_permissions").get("portfolio_uuid")
+    return told if isinstance(told, str) and told else None
+
+
 def _account(answer: Answer) -> Finding:
-    return account_finding(object_of(answer.value, "key_permissions").get("portfolio_uuid"))
+    return account_finding(_portfolio(answer))
 
 
 def _rights(answer: Answer) -> Finding:

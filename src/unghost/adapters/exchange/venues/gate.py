@@ -131,6 +131,10 @@ class GateReader:
         del client, market, window
         return {}
 
+    async def account_id(self, client: ReadOnlyClient) -> str | None:
+        """Which account the key sees."""
+        return await client.read(ACCOUNT, {"settle": "usdt"}, question="The account", parse=_user)
+
     async def check(self, client: ReadOnlyClient) -> tuple[Finding, ...]:
         """Position mode and the account that the key sees."""
 
@@ -139,7 +143,7 @@ class GateReader:
             return Finding(name="position mode", verdict=Verdict.OK, detail=detail)
 
         def user(answer: Answer) -> Finding:
-            detail = f"the key sees user {text(answer.value.get('user'), 'the user')}"
+            detail = f"the key sees user {_user(answer)}"
             return Finding(name="account", verdict=Verdict.OK, detail=detail)
 
         settle = {"settle": "usdt"}
@@ -154,6 +158,10 @@ async def _settles(client: ReadOnlyClient, markets: Sequence[Market]) -> list[st
     listing = await client.markets()
     named = (listing.get(market.unified, {}).get("settleId") for market in markets)
     return [text(name, "the currency of settlement").lower() for name in named]
+
+
+def _user(answer: Answer) -> str:
+    return text(answer.value.get("user"), "the user")
 
 
 def _is_dual(answer: Answer) -> bool:

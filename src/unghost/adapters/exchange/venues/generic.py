@@ -87,6 +87,11 @@ class GenericReader:
         del client, market, window
         return None
 
+    async def account_id(self, client: ReadOnlyClient) -> str | None:
+        """None: how an exchange tells it is its own."""
+        del client
+        return None
+
     async def check(self, client: ReadOnlyClient) -> tuple[Finding, ...]:
         """That this exchange is read with less belief."""
         return (

@@ -117,6 +117,10 @@ class HyperliquidReader:
         del client, market, window
         return {}
 
+    async def account_id(self, client: ReadOnlyClient) -> str | None:
+        """The address, which needs no call."""
+        return client.wallet_address.lower() or None
+
     async def check(self, client: ReadOnlyClient) -> tuple[Finding, ...]:
         """What the exchange takes the address for. No key is used, so there are no rights."""
 

@@ -108,6 +108,10 @@ class KrakenSpotReader:
                 told |= await _client_ids(client, names[start : start + ORDERS_AT_ONCE])
         return told
 
+    async def account_id(self, client: ReadOnlyClient) -> str | None:
+        """The account number of the key, where the exchange tells one."""
+        return await client.read(KEY_INFO, {}, question="The account", parse=_iban)
+
     async def check(self, client: ReadOnlyClient) -> tuple[Finding, ...]:
         """The account that the key sees, and what the key may do."""
         return (
@@ -273,6 +277,12 @@ def _client_id(row: Row) -> str:
 
 
 # Examination
+
+
+def _iban(answer: Answer) -> str | None:
+    """The name of a key is no account: two keys may be called alike, and one account has many."""
+    told = _result(answer, "GetApiKeyInfo").get("iban")
+    return told if isinstance(told, str) and told else None
 
 
 def _account(answer: Answer) -> Finding:

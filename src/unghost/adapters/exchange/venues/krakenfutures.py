@@ -101,6 +101,11 @@ class KrakenFuturesReader:
         del client, market, window
         return {}
 
+    async def account_id(self, client: ReadOnlyClient) -> str | None:
+        """None: no call that is read here tells it."""
+        del client
+        return None
+
     async def check(self, client: ReadOnlyClient) -> tuple[Finding, ...]:
         """What holds for every account; the exchange tells neither the account nor key rights."""
         del client

@@ -128,6 +128,10 @@ class OkxReader:
         del client, market, window
         return {}
 
+    async def account_id(self, client: ReadOnlyClient) -> str | None:
+        """Which account the key sees."""
+        return await client.read(ACCOUNT, {}, question="The account", parse=_uid)
+
     async def check(self, client: ReadOnlyClient) -> tuple[Finding, ...]:
         """Position mode, the account that the key sees, and what the key may do."""
         return (
@@ -315,9 +319,13 @@ def _mode_finding(answer: Answer) -> Finding:
     return Finding(name="position mode", verdict=Verdict.OK, detail=detail)
 
 
+def _uid(answer: Answer) -> str:
+    return text(_config(answer).get("uid"), "uid")
+
+
 def _account_finding(answer: Answer) -> Finding:
-    row = _config(answer)
-    detail = f"the key sees account {text(row.get('uid'), 'uid')} {row.get('label') or ''}".strip()
+    label = _config(answer).get("label") or ""
+    detail = f"the key sees account {_uid(answer)} {label}".strip()
     return Finding(name="account", verdict=Verdict.OK, detail=detail)
 
 

@@ -79,6 +79,10 @@ class VenueReader(Protocol):
         """Exchange order id -> client order id; None where no own call tells it in full."""
         ...
 
+    async def account_id(self, client: ReadOnlyClient) -> str | None:
+        """Which account the key sees, by one call; None where the exchange tells none."""
+        ...
+
     async def check(self, client: ReadOnlyClient) -> tuple[Finding, ...]:
         """What the exchange tells about the account and the key, for `unghost doctor`."""
         ...
