@@ -433,14 +433,19 @@ def grants_script(settings: Settings, *, owner: str, service: str, reader: str, 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Initialised:
-    """What `unghost init` did: names of the migrations applied now, and the sample ledger."""
+    """What `unghost init` did: migrations applied now, the sample ledger, indexes made."""
 
     applied: tuple[str, ...]
     sample_created: bool
+    indexes: tuple[str, ...] = ()
 
 
-def initialise(settings: Settings, *, tell: Tell) -> Initialised:
-    """Create or migrate our tables; an embedded database without orders gets a sample of them."""
+def initialise(settings: Settings, *, tell: Tell, indexes: bool = False) -> Initialised:
+    """Create or migrate our tables; an embedded database without orders gets a sample of them.
+
+    `indexes` also makes those on the bot's table, which nothing else ever does.
+    """
+    from unghost.adapters.postgres.indexes import create_indexes
     from unghost.adapters.postgres.migrations import create_sample_orders, migrate
     from unghost.adapters.postgres.queue import install_queue
 
@@ -449,4 +454,5 @@ def initialise(settings: Settings, *, tell: Tell) -> Initialised:
         if install_queue(database):
             applied = (*applied, "queue")
         created = settings.database_url is None and create_sample_orders(database)
-    return Initialised(applied=applied, sample_created=created)
+        made = create_indexes(database, tell=tell) if indexes else ()
+    return Initialised(applied=applied, sample_created=created, indexes=made)

@@ -116,7 +116,7 @@ def _rule(case: Case, allocation: Allocation) -> Ruling:
         gates=gates,
         candidates=candidates,
         refusals=refusals,
-        evidence=_account(case, gates, allocation),
+        evidence=_account(case, gates, allocation, others=ORDERS_SHOWN if refusals else 0),
     )
 
 
@@ -573,7 +573,14 @@ def _moved(name: str, old: str | None, new: str | None) -> str:
 # --- the account of a decision, JSON-ready -----------------------------------------------------
 
 
-def _account(case: Case, gates: Sequence[GateResult], allocation: Allocation) -> dict[str, Any]:
+def _account(
+    case: Case, gates: Sequence[GateResult], allocation: Allocation, *, others: int
+) -> dict[str, Any]:
+    """`others` close orders that it did not claim are told: they matter where something is left.
+
+    A lifecycle that is closed whole has its own orders and the number of the others; a market of a
+    thousand ghosts would else repeat its orders in each of their rows.
+    """
     evidence = case.evidence
     return {
         "as_of": evidence.as_of.isoformat(),
@@ -586,7 +593,7 @@ def _account(case: Case, gates: Sequence[GateResult], allocation: Allocation) ->
             _position_account(evidence.position_after),
         ],
         "fills": _fills_account(evidence),
-        **_leg_account(case, allocation),
+        **_leg_account(case, allocation, most=others),
     }
 
 
@@ -625,14 +632,14 @@ def _fills_account(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _leg_account(case: Case, allocation: Allocation) -> dict[str, Any]:
+def _leg_account(case: Case, allocation: Allocation, *, most: int) -> dict[str, Any]:
     if case.direction is None:
         return {"orders": [], "doubts": []}
     leg = allocation.leg(case.direction)
     own = [claim.order for claim in allocation.claims_of(case.lifecycle.key)]
     names = {order.exchange_order_id for order in own}
     others = (order for order in leg.orders if order.exchange_order_id not in names)
-    listed = [*own, *islice(others, ORDERS_SHOWN)]
+    listed = [*own, *islice(others, most)]
     return {
         "leg": leg.leg,
         "kept_as_fee": plain(leg.withheld.get(case.lifecycle.key, ZERO)),

@@ -36,10 +36,12 @@ from unghost.model import (
 )
 from unghost.ports import Clock, Exchange, Ledger, PauseGate, Progress, WriteTransaction
 from unghost.selection import (
+    RowFilter,
     evidence_digest,
     names_an_order,
     order_names,
     row_filter,
+    rows_by_market,
     rows_digest,
 )
 
@@ -128,7 +130,7 @@ def _of_candidate(
         fingerprint=candidate.fingerprint,
         evidence={
             **ruling.evidence,
-            "basis": [list(pair) for pair in candidate.basis],
+            "basis": candidate.basis,
             "fees": _fees(candidate),
         },
     )
@@ -301,57 +303,80 @@ class _Snapshot:
     everything: Mapping[str, str]
 
 
-def _snapshot(
-    transaction: WriteTransaction, chunk: _Chunk, own: frozenset[str], pen: Pen
-) -> _Snapshot:
-    """Read again what the evidence rests on, and what may not be there: rows of strangers."""
-    profiles = pen.profile.account_profiles
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Again:
+    """How to read again, inside the write, what the evidence of a chunk rests on."""
+
+    transaction: WriteTransaction
+    chunk: _Chunk
+    filters: Mapping[str, RowFilter]
+    own: frozenset[str]
+    pen: Pen
+
+    @property
+    def names(self) -> list[str]:
+        """Every name under which the ledger may hold one of the markets."""
+        return sorted({name for one in self.filters.values() for name in one.names})
+
+
+def _again(transaction: WriteTransaction, chunk: _Chunk, own: frozenset[str], pen: Pen) -> _Again:
     filters = {
         one.symbol: row_filter(one.market, one.fills.window, one.fills.fills)
         for one in chunk.evidences
         if one.market is not None
     }
-    names = sorted({name for one in filters.values() for name in one.names})
-    lifecycles = transaction.open_lifecycles(profiles, symbols=names)
-    rows = transaction.account_rows(
-        profiles,
-        symbols=names,
-        start_at=min(one.start_at for one in filters.values()),
-        exchange_ids=sorted({name for one in filters.values() for name in one.ids}),
-    )
-    strange = _strangers(transaction, chunk, names, pen)
-    resolved = pen.exchange.resolve(sorted({row.symbol for row in rows}))
-    kept = {
-        symbol: [row for row in rows if one.holds(row, resolved)] + strange[symbol]
-        for symbol, one in filters.items()
-    }
+    return _Again(transaction=transaction, chunk=chunk, filters=filters, own=own, pen=pen)
+
+
+def _snapshot(again: _Again) -> _Snapshot:
+    """Read again what the evidence rests on, and what may not be there: rows of strangers."""
+    profiles = again.pen.profile.account_profiles
+    lifecycles = again.transaction.open_lifecycles(profiles, symbols=again.names)
+    kept = _kept(again)
     return _Snapshot(
-        rows={symbol: rows_digest((), kept[symbol], ignoring=own) for symbol in filters},
+        rows=_rows_digests(kept, again.own),
         everything={
             symbol: rows_digest(
                 [life for life in lifecycles if life.key.symbol in one.names],
                 kept[symbol],
-                ignoring=own,
+                ignoring=again.own,
             )
-            for symbol, one in filters.items()
+            for symbol, one in again.filters.items()
         },
     )
 
 
-def _strangers(
-    transaction: WriteTransaction, chunk: _Chunk, names: Sequence[str], pen: Pen
-) -> dict[str, list[LedgerRow]]:
+def _kept(again: _Again) -> dict[str, list[LedgerRow]]:
+    """The ledger's rows as they are now, by the market that they concern."""
+    rows = again.transaction.account_rows(
+        again.pen.profile.account_profiles,
+        symbols=again.names,
+        start_at=min(one.start_at for one in again.filters.values()),
+        exchange_ids=sorted({name for one in again.filters.values() for name in one.ids}),
+    )
+    resolved = again.pen.exchange.resolve(sorted({row.symbol for row in rows}))
+    strange = _strangers(again)
+    found = rows_by_market(rows, again.filters, resolved)
+    return {symbol: kept + strange[symbol] for symbol, kept in found.items()}
+
+
+def _rows_digests(kept: Mapping[str, list[LedgerRow]], own: frozenset[str]) -> dict[str, str]:
+    return {symbol: rows_digest((), rows, ignoring=own) for symbol, rows in kept.items()}
+
+
+def _strangers(again: _Again) -> dict[str, list[LedgerRow]]:
     """Rows of profiles of other accounts that name an order of the evidence, by market.
 
     When the evidence was gathered there were none, else its fills would not have been believed.
     """
-    orders = {name for one in chunk.evidences for name in order_names(one.fills.fills)}
-    rows = transaction.rows_of_strangers(
-        pen.profile.no_strangers, symbols=names, order_ids=sorted(orders)
+    evidences = again.chunk.evidences
+    orders = {name for one in evidences for name in order_names(one.fills.fills)}
+    rows = again.transaction.rows_of_strangers(
+        again.pen.profile.no_strangers, symbols=again.names, order_ids=sorted(orders)
     )
     return {
         one.symbol: [row for row in rows if names_an_order(row, one.market, one.fills.fills)]
-        for one in chunk.evidences
+        for one in evidences
         if one.market is not None
     }
 
@@ -368,7 +393,8 @@ def _write(
 ) -> None:
     """Inside the transaction: check, insert, settle, check again. An exception undoes all of it."""
     own = frozenset(audit_ids)
-    before = _snapshot(transaction, chunk, own, pen)
+    again = _again(transaction, chunk, own, pen)
+    before = _snapshot(again)
     resumed = _resumed(transaction, chunk, pen)
     refused = _changed(chunk, before, own) | _doubts(chunk, asked, pen) | resumed
     market_of = {one.key: ev.symbol for ev in chunk.evidences for one in ev.lifecycles}
@@ -381,7 +407,7 @@ def _write(
     _settle_all(transaction, settlements)
     # Pair of the check above: a row that was committed meanwhile undoes the chunk. It comes last,
     # because settling waits for every other writer of the record, and then theirs are seen too.
-    if _snapshot(transaction, chunk, own, pen).rows != before.rows:
+    if _rows_digests(_kept(again), own) != before.rows:
         raise _LedgerMovedError
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 from unghost import rowfacts
@@ -76,6 +76,26 @@ def row_filter(market: Market, span: Window, fills: Iterable[Fill]) -> RowFilter
     )
 
 
+def rows_by_market(
+    rows: Iterable[LedgerRow], filters: Mapping[str, RowFilter], resolved: Resolved
+) -> dict[str, list[LedgerRow]]:
+    """For each filter the rows that it holds; a row is only held against filters that may.
+
+    A row of a known symbol can concern only markets that go by that name, any other row all.
+    """
+    named: dict[str, list[str]] = {}
+    for key, one in filters.items():
+        for name in one.names:
+            named.setdefault(name, []).append(key)
+    found: dict[str, list[LedgerRow]] = {key: [] for key in filters}
+    for row in rows:
+        keys = named.get(row.symbol, ()) if resolved.get(row.symbol) is not None else filters
+        for key in keys:
+            if filters[key].holds(row, resolved):
+                found[key].append(row)
+    return found
+
+
 def evidence_digest(evidence: Evidence, *, ignoring: Collection[str]) -> str:
     """The digest of everything in the ledger that the evidence rests on."""
     return rows_digest(evidence.lifecycles, evidence.ledger_rows, ignoring=ignoring)
@@ -90,11 +110,12 @@ def rows_digest(
     but before the other rows were is among the rows both times, and yet the lifecycle has changed.
     `ignoring` holds the ids of the batch's own rows, which may stand already or are being written.
     """
-    parts = [(*astuple(one.key), row) for one in lifecycles for row in one.rows]
-    parts += [("", "", "", row) for row in rows]
-    lines = sorted(
-        "|".join((*key, row.order_id, row.version))
-        for *key, row in parts
+    lines = [
+        f"{one.key.profile_id}|{one.key.symbol}|{one.key.trade_id}|{row.order_id}|{row.version}"
+        for one in lifecycles
+        for row in one.rows
         if row.order_id not in ignoring
-    )
+    ]
+    lines += [f"|||{row.order_id}|{row.version}" for row in rows if row.order_id not in ignoring]
+    lines.sort()
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -37,7 +37,15 @@ def test_init_makes_the_tables_once(place, empty_database_url):
     first, second = place.run("init", "--json"), place.run("init", "--json")
     assert (first.code, second.code) == (0, 0)
     assert "record" in first.data["applied"]
-    assert second.data == {"applied": [], "sample_created": False}
+    assert second.data == {"applied": [], "sample_created": False, "indexes": []}
+
+
+def test_init_makes_indexes_on_orders_only_when_told_to(place, database_url):
+    place.environment["DATABASE_URL"] = database_url
+    plain, told = place.run("init", "--json"), place.run("init", "--indexes", "--json")
+    assert plain.data["indexes"] == []
+    assert told.data["indexes"] == ["orders_unghost_detection"]
+    assert "Every index on orders is there already." in place.run("init", "--indexes").out
 
 
 def test_before_init_a_command_says_what_to_do(place, empty_database_url):

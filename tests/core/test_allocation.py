@@ -508,8 +508,30 @@ def test_every_claim_says_how_certain_it_is():
         Attribution.DUST,
         Attribution.ID_LINK,
     ]
-    orders = {one["exchange_order_id"]: one["claims"] for one in found[0].evidence["orders"]}
+    orders = {
+        order["exchange_order_id"]: order["claims"]
+        for ruling in found
+        for order in ruling.evidence["orders"]
+    }
     assert orders["s2"] == [
         {"profile_id": "main", "trade_id": "t-2", "quantity": "2", "attribution": "id_link"}
     ]
     assert BTC.unified == found[0].evidence["market"]
+
+
+def test_a_lifecycle_closed_whole_tells_its_own_orders_and_the_number_of_the_others():
+    rows, fills = two(5, 2)
+    found = ruled(evidence(rows, [*fills, sell("s1", 5, 600), sell("s2", 2, 700)]))
+    told = [
+        ([order["exchange_order_id"] for order in one.evidence["orders"]], one.refusals)
+        for one in found
+    ]
+    assert told == [(["s1"], ()), (["s2"], ())]
+    assert [one.evidence["orders_not_shown"] for one in found] == [1, 1]
+
+
+def test_a_lifecycle_that_stays_open_tells_the_orders_that_it_did_not_get():
+    rows, fills = two(5, 2)
+    found = ruled(evidence(rows, [*fills, sell("s2", 2, 700)]))
+    refused = next(one for one in found if one.refusals)
+    assert [order["exchange_order_id"] for order in refused.evidence["orders"]] == ["s2"]

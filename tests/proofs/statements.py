@@ -22,6 +22,8 @@ _ENDS_A_STATEMENT = frozenset(b"QS")
 """Query, and Sync of the extended protocol: with them the server begins to answer."""
 
 _READY = b"Z"
+_GIVE_ROWS = b"G"
+"""What the server says to a COPY FROM STDIN before the rows are sent."""
 
 
 class Moment(StrEnum):
@@ -114,6 +116,7 @@ class _Conversation:
         self._texts: list[str] = []
         self._ending = False
         self._downwards = bytearray()
+        self._held = b""
 
     def run(self) -> None:
         while True:
@@ -156,9 +159,13 @@ class _Conversation:
             return True
         self._downwards += data
         while (message := _first_message(self._downwards)) is not None:
+            self._held += message
             if message[:1] == _READY:
                 self._wire.strike()
                 return False
+            if message[:1] == _GIVE_ROWS:  # not the answer yet: without the rows there is none
+                self._client.sendall(self._held)
+                self._held = b""
         return True
 
 

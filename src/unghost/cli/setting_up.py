@@ -13,13 +13,24 @@ from unghost.cli.options import JsonOption, ProfileOption
 from unghost.cli.output import Output
 
 
-def init(*, profile: ProfileOption = None, as_json: JsonOption = False) -> int:
-    """Create or migrate the tables of unghost. Touches nothing of the bot's."""
+def init(
+    *,
+    indexes: Annotated[
+        bool,
+        typer.Option(
+            "--indexes",
+            help="Also make the indexes on orders that doctor recommends, CONCURRENTLY.",
+        ),
+    ] = False,
+    profile: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Create or migrate the tables of unghost. Without --indexes, touches nothing of the bot's."""
     from unghost.assembly import initialise
 
     out = Output(as_json=as_json)
     settings, _ = prepared(out, profile=profile)
-    done = initialise(settings, tell=out.tell)
+    done = initialise(settings, tell=out.tell, indexes=indexes)
     out.result(done)
     if done.applied:
         out.say(f"Applied {counted(len(done.applied), 'migration')}: {', '.join(done.applied)}.")
@@ -27,6 +38,9 @@ def init(*, profile: ProfileOption = None, as_json: JsonOption = False) -> int:
         out.say("Every table of unghost is there already.")
     if done.sample_created:
         out.say("The embedded database had no orders: it has a sample table now.")
+    if indexes:
+        names = ", ".join(done.indexes)
+        out.say(f"Made on orders: {names}." if names else "Every index on orders is there already.")
     return 0
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from math import isfinite
-from typing import Any, Final
+from typing import Any
 
 from psycopg import Connection, errors
 
@@ -25,6 +25,7 @@ from unghost.model import (
     AuditRow,
     Batch,
     BatchStatus,
+    Candidate,
     Decision,
     Mode,
     PauseReading,
@@ -48,9 +49,6 @@ __all__ = [
 ]
 
 _PAUSE_SOURCE = "trading_profile"
-
-_BETWEEN_DOCUMENTS: Final = "\x1e"
-"""Never in JSON: a control character is always escaped there."""
 
 # --- batches -----------------------------------------------------------------------------------
 
@@ -146,46 +144,61 @@ def _batch(row: Mapping[str, Any]) -> Batch:
 def insert_audit(
     conn: Connection[dict[str, Any]], batch_id: str, *, actor: str, entries: Sequence[AuditEntry]
 ) -> tuple[int, ...]:
-    """Append audit rows with one statement; ids in the order of `entries`.
+    """Append audit rows with one COPY; ids in the order of `entries`.
 
     `evidence` becomes JSON with decimals as strings and times as ISO 8601.
     Raises BatchNotFoundError where the batch does not exist.
     """
     if not entries:
         return ()
-    parameters: dict[str, object] = {"batch_id": batch_id, "actor": _clean(actor)}
-    rows = [_audit_fields(entry) for entry in entries]
-    parameters |= {name: [row[name] for row in rows] for name in rows[0]}
-    # One text: in an array each quotation mark would be escaped, and there are thousands.
-    parameters["evidence"] = _BETWEEN_DOCUMENTS.join(str(row["evidence"]) for row in rows)
+    newest = _one(conn.execute(block("books", "newest_audit")).fetchone(), "no audit")["audit_id"]
+    written_by = (batch_id, _clean(actor))
     try:
-        found = conn.execute(block("books", "write_audit"), parameters).fetchall()
+        with conn.cursor() as cursor, cursor.copy(block("books", "write_audit")) as copy:
+            for entry in entries:
+                copy.write_row((*written_by, *_audit_fields(entry)))
     except errors.ForeignKeyViolation as missing:
         raise BatchNotFoundError(f"no such batch: {batch_id}") from missing
+    parameters = {"newest": newest, "batch_id": batch_id}
+    found = conn.execute(block("books", "written_audit"), parameters).fetchall()
     if len(found) != len(entries):
         raise DatabaseError(f"{len(found)} of {len(entries)} audit rows were stored")
     return tuple(sorted(row["audit_id"] for row in found))
 
 
-def _audit_fields(entry: AuditEntry) -> dict[str, object]:
-    candidate = entry.candidate
-    parts = ("price", "fee", "fee_currency", "exchange_order_id", "filled_at")
-    return {
-        "profile_id": entry.key.profile_id,
-        "symbol": entry.key.symbol,
-        "trade_id": entry.key.trade_id,
-        "decision": entry.decision.value,
-        "reason": entry.reason.value,
-        "filled_qty": entry.filled_qty,
-        "open_qty": entry.open_qty,
-        "remainder_qty": entry.remainder_qty,
-        "backfill_order_id": entry.backfill_order_id,
-        "fingerprint": entry.fingerprint,
-        "evidence": _json(entry.evidence),
-        **{name: getattr(candidate, name, None) for name in parts},
-        "exchange_client_order_id": candidate.client_order_id if candidate else None,
-        "attribution": candidate.attribution.value if candidate else None,
-    }
+def _audit_fields(entry: AuditEntry) -> tuple[object, ...]:
+    """One row, in the order of the columns in `write_audit`."""
+    key = entry.key
+    return (
+        key.profile_id,
+        key.symbol,
+        key.trade_id,
+        entry.decision.value,
+        entry.reason.value,
+        entry.filled_qty,
+        entry.open_qty,
+        entry.remainder_qty,
+        *_money(entry.candidate),
+        entry.backfill_order_id,
+        *_origin(entry.candidate),
+        entry.fingerprint,
+        _json(entry.evidence),
+    )
+
+
+def _money(candidate: Candidate | None) -> tuple[object, ...]:
+    """Price, fee and its currency; a row without a candidate has none."""
+    if candidate is None:
+        return (None,) * 3
+    return candidate.price, candidate.fee, candidate.fee_currency
+
+
+def _origin(candidate: Candidate | None) -> tuple[object, ...]:
+    """The exchange's ids, the time and the tier; a row without a candidate has none."""
+    if candidate is None:
+        return (None,) * 4
+    tier = candidate.attribution.value
+    return candidate.exchange_order_id, candidate.client_order_id, candidate.filled_at, tier
 
 
 def find_audit_rows(

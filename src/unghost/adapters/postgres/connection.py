@@ -123,6 +123,21 @@ class Database:
         finally:
             _close(connection)
 
+    @contextmanager
+    def outside_transactions(self) -> Iterator[Connection[DictRow]]:
+        """A connection of its own on which each statement commits by itself and takes its time.
+
+        For the few statements that PostgreSQL refuses inside a transaction. Raises DatabaseError.
+        """
+        connection = self._connect()
+        try:
+            connection.autocommit = True
+            yield connection
+        except psycopg.Error as error:
+            raise statement_failed(error, self.target, lost=connection.closed) from error
+        finally:
+            _close(connection)
+
     def close(self) -> None:
         """Close the connections that nobody uses; safe to call twice."""
         while self._idle:

@@ -19,7 +19,7 @@ from psycopg import Connection
 
 from unghost.adapters.postgres.schema import LedgerShape
 from unghost.adapters.postgres.sql_blocks import block
-from unghost.adapters.postgres.statements import compose
+from unghost.adapters.postgres.statements import compose, compose_open
 from unghost.model import FILLED_STATUSES, LedgerRow, Lifecycle, LifecycleKey
 
 __all__ = ["Reader", "Session", "filled_words", "utc_or_none"]
@@ -144,12 +144,12 @@ class Reader(ABC):
 def _open_sums(
     session: Session, profile_ids: Sequence[str], symbols: Collection[str] | None
 ) -> list[dict[str, Any]]:
-    return session.rows(
-        "ledger",
-        "open_lifecycles",
-        profile_ids=list(profile_ids),
-        symbols=None if symbols is None else sorted(symbols),
-    )
+    parameters = {
+        "profile_ids": list(profile_ids),
+        "symbols": None if symbols is None else sorted(symbols),
+    }
+    statement = compose_open(session.shape, len(profile_ids))
+    return session.conn.execute(statement, parameters).fetchall()
 
 
 def _rows_of_trades(

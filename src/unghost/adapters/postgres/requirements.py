@@ -13,6 +13,7 @@ from typing import Final, Literal
 from psycopg.rows import DictRow
 
 from unghost.adapters.postgres.connection import Database
+from unghost.adapters.postgres.indexes import WORTH_IT_ROWS, missing_indexes, table_length
 from unghost.adapters.postgres.migrations import pending_migrations
 from unghost.adapters.postgres.schema import TIMES, LedgerShape, read_shape
 from unghost.adapters.postgres.sql_blocks import block
@@ -159,6 +160,24 @@ def _orders(database: Database) -> Iterator[Requirement]:
         )
 
 
+def _indexes(database: Database) -> Iterator[Requirement]:
+    """Only for a table so long that it is felt, or one that has them all already."""
+    with database.transaction(read_only=True) as connection:
+        missing, rows = missing_indexes(connection), table_length(connection)
+    if missing and rows >= WORTH_IT_ROWS:
+        statements = " ".join(" ".join(one.statement.split()) for one in missing)
+        yield Requirement(
+            name="indexes",
+            verdict="warn",
+            detail=f"orders has about {rows} rows, and detection reads the whole of a profile",
+            remedy=f"unghost init --indexes, or as the owner of the table: {statements}",
+        )
+    elif not missing and rows:
+        yield Requirement(
+            name="indexes", verdict="ok", detail="orders has the indexes that detection can use"
+        )
+
+
 def _rights_on_orders(database: Database) -> Iterator[Requirement]:
     for row in _asked(database, "rights_on_orders"):
         wanted = {
@@ -250,6 +269,7 @@ _CHECKS: Final = (
     _pooler,
     _clock,
     _orders,
+    _indexes,
     _rights_on_orders,
     _triggers,
     _row_security,

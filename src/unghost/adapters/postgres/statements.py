@@ -19,7 +19,14 @@ from unghost.adapters.postgres.sql_blocks import block
 from unghost.errors import LedgerSchemaError, UsageError
 from unghost.ids import DUST_ORDER
 
-__all__ = ["PRINTABLE", "compose", "printable", "require_readable", "require_writable"]
+__all__ = [
+    "PRINTABLE",
+    "compose",
+    "compose_open",
+    "printable",
+    "require_readable",
+    "require_writable",
+]
 
 PRINTABLE: Final[Mapping[str, str]] = {
     "detect": "ledger",
@@ -33,6 +40,8 @@ PRINTABLE: Final[Mapping[str, str]] = {
     "open_lifecycles": "ledger",
     "account_rows": "ledger",
     "insert": "ledger",
+    "detection_index": "indexes",
+    "lifecycle_index": "indexes",
 }
 """What `unghost sql NAME` prints, and the file it is in."""
 
@@ -56,6 +65,14 @@ def compose(stem: str, name: str, shape: LedgerShape, **more: sql.Composable) ->
     `more` fills holes that have nothing to do with the table's shape.
     """
     return _fill(stem, name, {**_holes(shape), **more})
+
+
+def compose_open(shape: LedgerShape, profiles: int) -> sql.Composed:
+    """The question for open lifecycles, for one profile or for several."""
+    if profiles != 1:
+        return compose("ledger", "open_lifecycles", shape)
+    one = compose("ledger", "one_profile", shape)
+    return compose("ledger", "open_lifecycles", shape, of_profiles=one)
 
 
 def require_readable(shape: LedgerShape) -> None:
@@ -113,6 +130,7 @@ def _fill(stem: str, name: str, holes: Mapping[str, sql.Composable]) -> sql.Comp
 def _holes(shape: LedgerShape) -> dict[str, sql.Composable]:
     """Everything that a block may leave open; parts that are blocks themselves come last."""
     holes = _column_holes(shape) | _checklist_holes(shape) | _time_holes(shape)
+    holes["of_profiles"] = _fill("ledger", "several_profiles", holes)
     holes["row_columns"] = _fill("ledger", "row_columns", holes)
     holes["recorded"] = _fill("ledger", "recorded", holes)
     holes["candidates"] = _fill("ledger", "candidates", holes)

@@ -1,0 +1,100 @@
+"""The two indexes on the bot's table that unghost recommends, and makes when it is told to.
+
+Detection reads every filled row of a profile; with the covering index it reads them from the index
+alone, grouped already. Whoever does not want them loses time and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from psycopg import Connection, sql
+
+from unghost.adapters.postgres.connection import Database
+from unghost.adapters.postgres.schema import LedgerShape, read_shape
+from unghost.adapters.postgres.sql_blocks import block, composed
+from unghost.adapters.postgres.statements import printable, require_readable
+from unghost.errors import LedgerSchemaError
+
+__all__ = ["WORTH_IT_ROWS", "Index", "create_indexes", "missing_indexes", "table_length"]
+
+WORTH_IT_ROWS: Final = 100_000
+"""Below this length of `orders` nobody notices the difference."""
+
+_TEXTS: Final = frozenset({"text", "character varying"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Index:
+    """One that is missing. `block` is its statement's name for `unghost sql`."""
+
+    name: str
+    block: str
+    statement: str
+
+
+def missing_indexes(conn: Connection[dict[str, Any]]) -> tuple[Index, ...]:
+    """What a usable index of the table does not do yet; nothing where none could be made."""
+    shape = read_shape(conn)
+    found = _present(conn)
+    if found is None or not found["plain"]:
+        return ()
+    return tuple(_missing(shape, found))
+
+
+def table_length(conn: Connection[dict[str, Any]]) -> int:
+    """Rows of `orders` as the statistics have it; 0 where there is no table."""
+    found = _present(conn)
+    return 0 if found is None else int(found["rows"])
+
+
+def create_indexes(
+    database: Database, *, tell: Callable[[str], None] = lambda _: None
+) -> tuple[str, ...]:
+    """Make what is missing, CONCURRENTLY, and return the names.
+
+    Raises LedgerSchemaError for a table that is partitioned or cannot carry them, DatabaseError
+    where the role does not own the table.
+    """
+    with database.transaction(read_only=True) as conn:
+        require_readable(read_shape(conn))
+        found = _present(conn)
+        wanted = missing_indexes(conn)
+    if found is not None and not found["plain"]:
+        raise LedgerSchemaError(
+            "orders is partitioned, and no index can be made CONCURRENTLY on it as a whole: make"
+            " those that `unghost sql detection_index` prints on each partition"
+        )
+    for index in wanted:
+        tell(f"Making the index {index.name}; the bot goes on writing meanwhile.")
+        _make(database, index, broken=index.name in (found or {}).get("broken", ()))
+    return tuple(index.name for index in wanted)
+
+
+def _present(conn: Connection[dict[str, Any]]) -> dict[str, Any] | None:
+    return conn.execute(block("indexes", "present")).fetchone()
+
+
+def _missing(shape: LedgerShape, found: dict[str, Any]) -> Iterator[Index]:
+    if not found["has_detection"] and _is_text(shape, "status"):
+        yield _index("orders_unghost_detection", "detection_index", shape)
+    if not found["has_lifecycle"]:
+        yield _index("orders_unghost_lifecycle", "lifecycle_index", shape)
+
+
+def _is_text(shape: LedgerShape, name: str) -> bool:
+    """An enum is compared by its text, which no index may rest on."""
+    return shape.has(name) and shape.columns[name].base_type in _TEXTS
+
+
+def _index(name: str, block_name: str, shape: LedgerShape) -> Index:
+    return Index(name=name, block=block_name, statement=printable(block_name, shape))
+
+
+def _make(database: Database, index: Index, *, broken: bool) -> None:
+    with database.outside_transactions() as conn:
+        if broken:
+            conn.execute(composed("indexes", "drop_broken", broken=sql.Identifier(index.name)))
+        conn.execute(sql.SQL(index.statement))

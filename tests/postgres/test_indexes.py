@@ -1,0 +1,156 @@
+"""The indexes that doctor recommends and `unghost init --indexes` makes."""
+
+from __future__ import annotations
+
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from tests.ledger_tables import ENUMS, PARTITIONED, QTY_ONLY, STANDARD
+
+from unghost.adapters.postgres.connection import Database
+from unghost.adapters.postgres.indexes import WORTH_IT_ROWS, create_indexes, missing_indexes
+from unghost.adapters.postgres.ledger import PostgresLedger
+from unghost.adapters.postgres.migrations import migrate
+from unghost.adapters.postgres.requirements import check_database
+from unghost.errors import DatabaseError, LedgerSchemaError
+
+BOTH = ("orders_unghost_detection", "orders_unghost_lifecycle")
+NAMES = (
+    "SELECT indexrelid::regclass::text AS name FROM pg_index"
+    " WHERE indrelid = to_regclass('orders') ORDER BY 1"
+)
+
+
+def execute(database, *statements):
+    with database.transaction() as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def asked(database, statement):
+    with database.transaction(read_only=True) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def missing(database):
+    with database.transaction(read_only=True) as connection:
+        return tuple(one.name for one in missing_indexes(connection))
+
+
+def fill(database):
+    """Ten thousand lifecycles that were closed, and one that was not."""
+    execute(
+        database,
+        "INSERT INTO orders (order_id, profile_id, symbol, trade_id, action, status, quantity)"
+        " SELECT 'o-' || n, 'main', 'BTCUSDT', 't-' || n / 2,"
+        " CASE n % 2 WHEN 0 THEN 'ENTRY' ELSE 'EXIT' END, 'filled', 1"
+        " FROM generate_series(0, 20000) AS n",
+    )
+    with database.outside_transactions() as connection:
+        connection.execute("VACUUM ANALYZE orders")
+
+
+def test_they_are_made_once_and_nothing_is_lost(empty_database):
+    migrate(empty_database)
+    execute(empty_database, STANDARD)
+    fill(empty_database)
+    before = PostgresLedger(empty_database).open_lifecycles(["main"])
+    assert missing(empty_database) == BOTH
+    assert create_indexes(empty_database) == BOTH
+    assert create_indexes(empty_database) == ()
+    assert PostgresLedger(empty_database).open_lifecycles(["main"]) == before
+    assert [one.key.trade_id for one in before] == ["t-10000"]
+
+
+def test_detection_reads_the_covering_index_alone(empty_database):
+    execute(empty_database, STANDARD)
+    fill(empty_database)
+    create_indexes(empty_database)
+    with empty_database.outside_transactions() as connection:
+        connection.execute("VACUUM orders")
+    statement = PostgresLedger(empty_database).statement("detect", {"profile_id": "main"})
+    with empty_database.transaction(read_only=True) as connection:
+        connection.execute("SET LOCAL enable_seqscan = off")
+        plan = connection.execute(f"EXPLAIN {statement}").fetchall()
+    assert "Index Only Scan using orders_unghost_detection" in str(plan)
+
+
+def test_one_of_the_bot_s_own_that_does_the_same_is_enough(empty_database):
+    execute(empty_database, STANDARD, "CREATE INDEX mine ON orders (trade_id, profile_id)")
+    assert missing(empty_database) == BOTH[:1]
+
+
+def test_a_partial_index_on_the_lifecycle_is_not_enough(empty_database):
+    partial = "CREATE INDEX mine ON orders (trade_id) WHERE status = 'filled'"
+    execute(empty_database, STANDARD, partial)
+    assert missing(empty_database) == BOTH
+
+
+def test_one_that_was_cut_short_is_made_anew(empty_database):
+    execute(empty_database, STANDARD)
+    fill(empty_database)
+    create_indexes(empty_database)
+    execute(
+        empty_database,
+        "UPDATE pg_index SET indisvalid = false"
+        " WHERE indexrelid = 'orders_unghost_detection'::regclass",
+    )
+    assert missing(empty_database) == BOTH[:1]
+    told: list[str] = []
+    assert create_indexes(empty_database, tell=told.append) == BOTH[:1]
+    assert missing(empty_database) == ()
+    assert "orders_unghost_detection" in told[0]
+    assert len(asked(empty_database, NAMES)) == 3  # these two, and the primary key
+
+
+def test_it_is_fitted_to_the_quantity_columns_that_there_are(empty_database):
+    execute(empty_database, QTY_ONLY)
+    assert create_indexes(empty_database) == BOTH
+
+
+def test_a_status_of_an_enum_can_have_no_covering_index(empty_database):
+    execute(empty_database, ENUMS)
+    assert missing(empty_database) == BOTH[1:]
+
+
+def test_a_partitioned_ledger_is_left_to_its_owner(empty_database):
+    execute(empty_database, PARTITIONED)
+    assert missing(empty_database) == ()
+    with pytest.raises(LedgerSchemaError, match="each partition"):
+        create_indexes(empty_database)
+
+
+def test_without_a_table_there_is_nothing_to_make(empty_database):
+    assert missing(empty_database) == ()
+    with pytest.raises(LedgerSchemaError):
+        create_indexes(empty_database)
+
+
+def test_a_role_that_does_not_own_the_table_is_told_so(role, empty_database, empty_database_url):
+    execute(
+        empty_database,
+        STANDARD,
+        sql.SQL("GRANT SELECT ON orders TO {}").format(sql.Identifier(role)),
+    )
+    with pytest.raises(DatabaseError, match="owner"):
+        create_indexes(Database(make_conninfo(empty_database_url, user=role)))
+
+
+def long_as(rows):
+    return sql.SQL("UPDATE pg_class SET reltuples = {} WHERE oid = 'orders'::regclass").format(
+        sql.Literal(rows)
+    )
+
+
+def test_doctor_shows_the_statements_once_the_table_is_long(database):
+    execute(database, long_as(0))
+    assert [one for one in check_database(database) if one.name == "indexes"] == []
+    execute(database, long_as(WORTH_IT_ROWS))
+    (found,) = (one for one in check_database(database) if one.name == "indexes")
+    assert found.verdict == "warn"
+    assert "unghost init --indexes" in found.remedy
+    assert "CREATE INDEX CONCURRENTLY IF NOT EXISTS orders_unghost_detection" in found.remedy
+    create_indexes(database)
+    execute(database, long_as(5))
+    (found,) = (one for one in check_database(database) if one.name == "indexes")
+    assert found.verdict == "ok"
