@@ -28,7 +28,7 @@ from itertools import islice
 from typing import Any
 
 from unghost import rowfacts
-from unghost.allocate import Allocation, LegAllocation, allocate, dust_threshold, last_place
+from unghost.allocate import Allocation, LegAllocation, allocate
 from unghost.gates import Case, first_closed, pass_gates, plain, show_key, unusable_fills
 from unghost.ids import DUST_ORDER, backfill_order_id, iso_milliseconds, to_milliseconds
 from unghost.model import (
@@ -53,6 +53,7 @@ from unghost.model import (
     Skip,
     is_amount,
 )
+from unghost.quantities import dust_threshold, last_place
 
 PRECISION = 76
 """Digits of the arithmetic: numeric columns hold more than the 28 that Decimal keeps by default."""

@@ -29,7 +29,7 @@ from tests.core.builders import (
     written,
 )
 
-from unghost.allocate import split_fees
+from unghost.claims import split_fees
 from unghost.model import Reason, Rules
 
 CENT = Decimal("0.01")

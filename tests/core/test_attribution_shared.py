@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.core.builders import buy, candidates, entry, evidence, fees, quantities, ruled, sell
 
-from unghost.allocate import split_fees
+from unghost.claims import split_fees
 from unghost.model import Money
 
 SIZES = st.decimals("0.000001", "99999", places=6)

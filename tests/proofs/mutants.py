@@ -116,9 +116,9 @@ MUTANTS: Final = (
        "return rules.mode is Mode.APPLY or not ceiling.asks", "return False",
        ("tests/core", "tests/cycle/test_repair.py")),
     # allocate
-    _m("allocate.py", "an order before the entry may close it",
+    _m("seekers.py", "an order before the entry may close it",
        "return seeker.first_entry_at <= flow.first_at + ENTRY_SKEW", "return True"),
-    _m("allocate.py", "first in, first out though the fills fall short",
+    _m("fifo.py", "first in, first out though the fills fall short",
        "        if sure < self.owed:\n            return []\n"
        "        taking = _Taking(pool=self.pool, held=self.held, budget=self.pool.budget)\n"
        "        served = all(taking.serve(one) for one in self.waiting)\n"
@@ -127,22 +127,22 @@ MUTANTS: Final = (
        "        taking = _Taking(pool=self.pool, held=self.held, budget=self.pool.budget)\n"
        "        [taking.serve(one) for one in self.waiting]\n"
        "        return taking.shares\n"),
-    _m("allocate.py", "strict attribution is the same as fifo",
+    _m("fifo.py", "strict attribution is the same as fifo",
        "elif rules.attribution is AttributionPolicy.FIFO:", "else:"),
     _m("allocate.py", "doubts about the leg are not heeded",
-       "        if not pool.leg.doubts:\n            _give_by_exact",
-       "        if True:\n            _give_by_exact"),
-    _m("allocate.py", "a unit may be given twice",
+       "        if not pool.leg.doubts:\n            give_by_exact",
+       "        if True:\n            give_by_exact"),
+    _m("pool.py", "a unit may be given twice",
        "        self.left[flow.exchange_order_id] -= quantity\n", ""),
-    _m("allocate.py", "conservation does not limit what is given",
+    _m("pool.py", "conservation does not limit what is given",
        "        self.budget -= quantity\n        seeker.need", "        seeker.need"),
-    _m("allocate.py", "fees are not split",
+    _m("claims.py", "fees are not split",
        "    if upto >= whole:\n        return amount\n",
        "    if whole:\n        return amount * (upto > 0)\n"),
-    _m("allocate.py", "equal quantities need not be unique",
-       "if len(taken) != 1 or (len(seekers) > 1 and _may_take(taken[0], seekers[1])):",
+    _m("tiers.py", "equal quantities need not be unique",
+       "if len(taken) != 1 or (len(seekers) > 1 and may_take(taken[0], seekers[1])):",
        "if not taken:"),
-    _m("allocate.py", "an order named by several goes to the first",
+    _m("tiers.py", "an order named by several goes to the first",
        "elif len(linked) > 1 and _needed(linked) > pool.left[flow.exchange_order_id]:",
        "elif False:"),
     # netting

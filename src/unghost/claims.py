@@ -1,0 +1,94 @@
+"""What was given, as claims on close orders, each with its share of the fees. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from unghost.model import Attribution, Claim, CloseOrder, LifecycleKey, Money, Rules
+from unghost.netting import OrderFlow
+from unghost.pool import Pool
+from unghost.quantities import last_place
+
+
+def close_order(flow: OrderFlow) -> CloseOrder:
+    """The order as the audit keeps it, without its parts."""
+    return CloseOrder(
+        market=flow.parts[0].fill.market,
+        leg=flow.leg,
+        exchange_order_id=flow.exchange_order_id,
+        client_order_id=flow.client_order_id,
+        filled=flow.filled,
+        accounted=flow.accounted,
+        price=flow.price(),
+        fees=flow.fees(),
+        first_fill_at=flow.first_at,
+        last_fill_at=flow.last_at,
+        fill_ids=tuple(part.fill.fill_id for part in flow.parts),
+        digest=flow.digest(),
+        accounted_by=tuple(sorted(row.order_id for row in flow.accounted_by)),
+    )
+
+
+def claims_of(pool: Pool, rules: Rules) -> dict[str, tuple[Claim, ...]]:
+    """The claims by exchange order id, those of one order in the order of their lifecycles."""
+    place = last_place(rules.fee_scale)
+    by_order: dict[str, list[tuple[LifecycleKey, Decimal, Attribution]]] = defaultdict(list)
+    for (name, key), (quantity, tier) in pool.given.items():
+        by_order[name].append((key, quantity, tier))
+    return {
+        flow.exchange_order_id: tuple(
+            _claims_of_order(flow, sorted(by_order[flow.exchange_order_id]), place)
+        )
+        for flow in pool.leg.closing
+    }
+
+
+def _claims_of_order(
+    flow: OrderFlow, given: Sequence[tuple[LifecycleKey, Decimal, Attribution]], place: Decimal
+) -> Iterator[Claim]:
+    order = close_order(flow)
+    offset = flow.accounted
+    for key, quantity, tier in given:
+        yield Claim(
+            lifecycle=key,
+            order=order,
+            quantity=quantity,
+            fees=split_fees(
+                order.fees, whole=order.filled, offset=offset, part=quantity, place=place
+            ),
+            attribution=tier,
+        )
+        offset += quantity
+
+
+def split_fees(
+    fees: tuple[Money, ...] | None,
+    *,
+    whole: Decimal,
+    offset: Decimal,
+    part: Decimal,
+    place: Decimal,
+) -> tuple[Money, ...] | None:
+    """The share of `part`, lying after `offset`, in the fees of an order of quantity `whole`.
+
+    Parts that lie side by side sum exactly to the whole, because each is the difference of two
+    rounded running totals; no part is rounded on its own.
+    """
+    if fees is None:
+        return None
+    return tuple(
+        Money(
+            currency=fee.currency,
+            amount=_running(fee.amount, offset + part, whole, place)
+            - _running(fee.amount, offset, whole, place),
+        )
+        for fee in fees
+    )
+
+
+def _running(amount: Decimal, upto: Decimal, whole: Decimal, place: Decimal) -> Decimal:
+    if upto >= whole:
+        return amount
+    return (amount * upto / whole).quantize(place, rounding=ROUND_HALF_EVEN)

@@ -1,0 +1,91 @@
+"""Why no more of a leg's closing fills is given out, in sentences. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+
+from unghost.model import Evidence, Lifecycle, LifecycleKey, PositionSide
+from unghost.netting import LegNetting, some
+from unghost.pool import Pool
+from unghost.seekers import ENTRY_SKEW, ZERO, Seeker
+
+
+def doubt_unsound(
+    netted: Mapping[PositionSide, LegNetting],
+    unsound: Iterable[Lifecycle],
+    directions: Mapping[LifecycleKey, PositionSide],
+) -> None:
+    """A lifecycle that cannot be judged may own any fill of its leg (or of both)."""
+    ordered = sorted(unsound, key=lambda one: one.key)
+    for side, leg in netted.items():
+        names = [
+            f"{one.key.trade_id} of profile {one.key.profile_id}"
+            for one in ordered
+            if directions.get(one.key, side) is side
+        ]
+        if names:
+            leg.doubts.append(
+                f"lifecycles that cannot be judged ({some(names)}), so any fill of this leg may be"
+                " the exit of one of them"
+            )
+
+
+def doubt_unknown_closings(
+    netted: Mapping[PositionSide, LegNetting],
+    evidence: Evidence,
+    directions: Mapping[LifecycleKey, PositionSide],
+    tolerance: Decimal,
+) -> None:
+    """In one-way mode a buy that closes a short nobody had may as well have opened a long.
+
+    The backward replay knows of the position before the window only what the fills tell it: with a
+    fill missing, an unknown opening looks like a closing of the other side.
+    """
+    for side, leg in netted.items():
+        other = netted[side.opposite]
+        own = (one for one in evidence.lifecycles if directions.get(one.key) is side.opposite)
+        known = sum((one.open_qty for one in own if one.open_qty.is_finite()), ZERO)
+        unclaimed = sum((flow.rest for flow in other.closing if not flow.is_hedged), ZERO)
+        excess = min(_held_before(other), unclaimed - known)
+        if excess > tolerance:
+            leg.doubts.append(
+                f"the exchange closed {excess.normalize():f} {side.opposite} that the ledger does"
+                f" not know, which may have opened {side} instead"
+            )
+
+
+def _held_before(leg: LegNetting) -> Decimal:
+    """The position of a one-way leg when the window begins: what it closed more than it opened."""
+    closed = sum((flow.filled for flow in leg.closing if not flow.is_hedged), ZERO)
+    return closed - sum((flow.filled for flow in leg.opening if not flow.is_hedged), ZERO)
+
+
+def doubts_of_names(pool: Pool) -> list[str]:
+    """Rows name an order, and not clearly."""
+    kept = pool.reserved | pool.contested
+    names = [one.exchange_order_id for one in pool.open_orders() if one.exchange_order_id in kept]
+    if not names:
+        return []
+    return [f"ledger rows name orders ({some(names)}) without telling whose exit they are"]
+
+
+def doubts_of_shortage(pool: Pool, seekers: Sequence[Seeker]) -> list[str]:
+    """Why something is held back: there are takers, and nothing tells which of them it is."""
+    latest = max((flow.first_at for flow in pool.open_orders()), default=None)
+    if latest is None:
+        return []
+    waiting = {
+        one.lifecycle.key.trade_id
+        for one in seekers
+        if not one.served and one.first_entry_at <= latest + ENTRY_SKEW
+    }
+    if not waiting:
+        return []
+    quantity, names = f"{pool.budget.normalize():f}", some(sorted(waiting))
+    whose = (
+        f"any of {len(waiting)} lifecycles ({names}), and nothing tells which"
+        if len(waiting) > 1
+        else f"{names}, and nothing proves it"
+    )
+    return [f"{quantity} of the leg's closing fills may belong to {whose}"]

@@ -1,0 +1,30 @@
+"""What counts as dust, and which quantities the ledger can hold. Pure."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from unghost.model import Evidence, Rules
+
+DEFAULT_SCALE = 18
+"""Decimal places kept where the ledger's column sets no limit."""
+
+MAX_SCALE = 36
+"""Decimal places that the arithmetic has room for beside the largest amount."""
+
+
+def dust_threshold(open_qty: Decimal, rules: Rules) -> Decimal:
+    """`MAX(dust_abs_qty, open_qty * dust_rel_pct)` in base units (checklist section 4)."""
+    return max(rules.dust_abs_qty, open_qty * rules.dust_rel_pct)
+
+
+def last_place(scale: int | None) -> Decimal:
+    """One unit of the last decimal place that a column of this scale holds."""
+    return Decimal(1).scaleb(-min(DEFAULT_SCALE if scale is None else scale, MAX_SCALE))
+
+
+def step_of(evidence: Evidence, rules: Rules) -> Decimal | None:
+    """The smallest quantity that the ledger can hold, in base units; None where it holds any."""
+    if rules.quantity_scale is None and evidence.ledger_unit == 1:
+        return None
+    return evidence.ledger_unit * last_place(rules.quantity_scale)
