@@ -6,10 +6,12 @@ A lifecycle is an ENTRY and an EXIT; a ghost lacks the EXIT. Every twentieth ord
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 
 import psycopg
 
@@ -35,15 +37,17 @@ def profiles() -> list[str]:
 
 @contextmanager
 def empty_ledger() -> Iterator[str]:
-    """A server of its own with the tables of unghost and `orders` without any index but its key."""
+    """A server of its own with the tables of unghost and an empty `orders` as the sample has it.
+
+    Its indexes are the key and one on (profile_id, trade_id), as a bot that looks its own orders up
+    has it.
+    """
     folder = Path(tempfile.mkdtemp(prefix="unghost-bench-"))
     folder.chmod(0o755)
     with embedded_database(folder) as conninfo:
         with closing(Database(conninfo)) as database:
             migrate(database)
             create_sample_orders(database)
-        with psycopg.connect(conninfo) as connection:
-            connection.execute("DROP INDEX orders_lifecycle")
         yield conninfo
 
 
@@ -89,6 +93,24 @@ def _lifecycle(number: int, at: str) -> Iterator[str]:
     if number % CANCELED_IN == 0:
         yield f"c-{number}\t{head}\tEXIT\tsell\tcanceled\t{tail}\tgone-{number}\t{ends}"
     yield f"x-{number}\t{head}\tEXIT\tsell\tfilled\t{tail}\tsell-{number}\t{ends}"
+
+
+def run(conninfo: str, *statements: str) -> None:
+    """Run each by itself, outside a transaction."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def in_turns(rounds: int, *measured: Callable[[], object]) -> list[float]:
+    """The median seconds of each; they run one after another, so that a slow minute hits all."""
+    took: list[list[float]] = [[] for _ in measured]
+    for _ in range(rounds):
+        for times, one in zip(took, measured, strict=True):
+            began = time.perf_counter()
+            one()
+            times.append(time.perf_counter() - began)
+    return [median(times) for times in took]
 
 
 def ghosts(rows: int) -> int:
