@@ -27,6 +27,7 @@ from unghost.decide import PRECISION, confront, decide, pin
 from unghost.detect import detect
 from unghost.errors import BatchNotFoundError, PlanError, RefusedError, UnghostError
 from unghost.gather import Question, gather
+from unghost.hints import MISSED_EVENT, Look, look
 from unghost.model import (
     AuditEntry,
     AuditRow,
@@ -41,6 +42,7 @@ from unghost.model import (
     Evidence,
     Flatness,
     GateVerdict,
+    Hint,
     LedgerRow,
     Lifecycle,
     LifecycleKey,
@@ -202,31 +204,84 @@ def run_cycle(
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
-    """What a cycle of the loop found. `digest` is equal while nothing that matters has moved."""
+    """What a cycle of the loop found. `digest` is equal while nothing that matters has moved.
+
+    `hint` is for the next one.
+    """
 
     report: CycleReport
     digest: str
+    hint: Hint
 
 
-def watch(desk: Desk, *, actor: str, known: str) -> Watched:
+def watch(
+    desk: Desk,
+    *,
+    actor: str,
+    known: str,
+    hint: Hint | None = None,
+    full_every: timedelta = timedelta(),
+) -> Watched:
     """Run one cycle of the loop: as `run_cycle`, but what was found before is not recorded again.
 
     Without this, a refusal that stands for a week would be written down once a minute. Where there
     is something to write to `orders`, the cycle runs always. `known` is the last digest.
+
+    With a hint it looks only at lifecycles that were touched or open, and at everything each
+    `full_every`. A market that is flat is never ruled upon anew by the hint: whose exit a fill is
+    depends on every open lifecycle of the market.
     """
     if not desk.enabled:
-        report = _only_detect(desk, None)
-        return Watched(report=report, digest=_digest(desk, report.lifecycles, ()))
+        seen = _look(desk, (desk.profile.profile_id,), hint, full_every)
+        report = _only_detect(desk, None, found=seen.lifecycles)
+        digest = _digest(desk, report.lifecycles, ())
+        return Watched(report=report, digest=digest, hint=seen.hint)
     with _alone(desk):
         if desk.rules.mode is Mode.APPLY:
             desk.ledger.close_interrupted(desk.profile.account_profiles)
-        draft = draft_rulings(desk)
+        seen = _look(desk, desk.profile.account_profiles, hint, full_every)
+        draft = draft_rulings(desk, lifecycles=seen.lifecycles)
+        if not seen.full and _needs_all(desk, draft, known):
+            seen = _look(desk, desk.profile.account_profiles, hint, timedelta())
+            draft = draft_rulings(desk, lifecycles=seen.lifecycles)
         found = tuple(ruling.lifecycle for ruling in draft.rulings)
         digest = _digest(desk, found, draft.rulings)
         if digest == known and not _would_write(desk, draft):
-            return Watched(report=_as_before(desk, draft, found), digest=digest)
-        report = _run_batch(desk, lambda: draft, actor=actor)
-    return Watched(report=report, digest=digest)
+            report = _as_before(desk, draft, found)
+        else:
+            report = _run_batch(desk, lambda: draft, actor=actor)
+    return Watched(report=report, digest=digest, hint=seen.hint)
+
+
+def _look(desk: Desk, profile_ids: Sequence[str], hint: Hint | None, full_every: timedelta) -> Look:
+    """Look, and tell as an event what the hint would have missed."""
+    seen = look(desk.ledger, profile_ids, hint=hint, every=full_every, now=desk.clock())
+    if seen.missed:
+        log.warning("the fast path had missed lifecycles", missed=seen.missed)
+        desk.events.emit(
+            Event(
+                event_type=MISSED_EVENT,
+                profile_id=desk.profile.profile_id,
+                symbol=None,
+                payload={"missed": list(seen.missed)},
+            )
+        )
+    return seen
+
+
+def _needs_all(desk: Desk, draft: Draft, known: str) -> bool:
+    """Whether something would be ruled anew on a market that is flat."""
+    found = tuple(ruling.lifecycle for ruling in draft.rulings)
+    if not any(_is_flat(evidence) for evidence in draft.evidences):
+        return False
+    return _would_write(desk, draft) or _digest(desk, found, draft.rulings) != known
+
+
+def _is_flat(evidence: Evidence) -> bool:
+    return Flatness.FLAT in {
+        evidence.position_before.flatness,
+        evidence.position_after.flatness,
+    }
 
 
 def _would_write(desk: Desk, draft: Draft) -> bool:
@@ -263,8 +318,10 @@ def _alone(desk: Desk) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def _only_detect(desk: Desk, progress: Progress | None) -> CycleReport:
-    lifecycles = detect_ghosts(desk)
+def _only_detect(
+    desk: Desk, progress: Progress | None, *, found: tuple[Lifecycle, ...] | None = None
+) -> CycleReport:
+    lifecycles = detect_ghosts(desk) if found is None else found
     evidences = _gather(desk, lifecycles=lifecycles, progress=progress, positions_only=True)
     return CycleReport(
         batch=None,
@@ -402,10 +459,15 @@ def draft_rulings(
     desk: Desk,
     *,
     planned: Sequence[AuditRow] | None = None,
+    lifecycles: tuple[Lifecycle, ...] | None = None,
     progress: Progress | None = None,
 ) -> Draft:
-    """Detect, gather, decide: the one code path of dry run, apply and go/no-go."""
-    lifecycles = detect(desk.ledger, desk.profile.account_profiles)
+    """Detect, gather, decide: the one code path of dry run, apply and go/no-go.
+
+    `lifecycles` are those that the loop has detected already.
+    """
+    if lifecycles is None:
+        lifecycles = detect(desk.ledger, desk.profile.account_profiles)
     evidences = _gather(desk, lifecycles=lifecycles, progress=progress)
     pause = desk.pause.read(desk.profile.profile_id)
     rulings = decide(evidences, pause=pause, rules=desk.rules, now=desk.clock())

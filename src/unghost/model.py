@@ -228,6 +228,29 @@ class Lifecycle:
     defects: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hint:
+    """What lets the loop look at a few lifecycles instead of all: never a source of a decision.
+
+    `as_of` is the database's clock when it last looked, `full_at` ours when it last looked at all.
+    `trades` are the (profile_id, trade_id) that were open then, in the profiles of `profile_ids`.
+    """
+
+    as_of: datetime
+    full_at: datetime
+    profile_ids: tuple[str, ...]
+    trades: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """Open lifecycles out of one snapshot, by the hint and by a full scan; None: not asked so."""
+
+    as_of: datetime
+    by_hint: tuple[Lifecycle, ...] | None
+    full: tuple[Lifecycle, ...] | None
+
+
 # --- exchange ----------------------------------------------------------------------------------
 
 

@@ -24,6 +24,7 @@ from unghost.model import (
     Decision,
     Event,
     FillReading,
+    Hint,
     InsertOutcome,
     KeyMark,
     LedgerRow,
@@ -36,6 +37,7 @@ from unghost.model import (
     PositionReading,
     ProfileRef,
     Resolution,
+    Seen,
     Settlement,
     StatusChange,
     Window,
@@ -60,6 +62,13 @@ class LedgerReader(Protocol):
         """Lifecycles open by the checklist's section 1 SQL, with all rows of their trade_id.
 
         `direction`, `first_entry_at` and `defects` are left for the detect stage to judge.
+        """
+        ...
+
+    def look(self, profile_ids: Sequence[str], *, hint: Hint | None, full: bool) -> Seen:
+        """Open lifecycles by a hint, by a full scan, or by both out of one snapshot.
+
+        Where the hint is None, or the ledger has not what it takes, there is a full scan alone.
         """
         ...
 

@@ -15,6 +15,7 @@ from unghost.adapters.postgres.requirements import check_database
 from unghost.errors import DatabaseError, LedgerSchemaError
 
 BOTH = ("orders_unghost_detection", "orders_unghost_lifecycle")
+ALL = (*BOTH, "orders_unghost_touched")
 NAMES = (
     "SELECT indexrelid::regclass::text AS name FROM pg_index"
     " WHERE indrelid = to_regclass('orders') ORDER BY 1"
@@ -55,8 +56,8 @@ def test_they_are_made_once_and_nothing_is_lost(empty_database):
     execute(empty_database, STANDARD)
     fill(empty_database)
     before = PostgresLedger(empty_database).open_lifecycles(["main"])
-    assert missing(empty_database) == BOTH
-    assert create_indexes(empty_database) == BOTH
+    assert missing(empty_database) == ALL
+    assert create_indexes(empty_database) == ALL
     assert create_indexes(empty_database) == ()
     assert PostgresLedger(empty_database).open_lifecycles(["main"]) == before
     assert [one.key.trade_id for one in before] == ["t-10000"]
@@ -77,13 +78,13 @@ def test_detection_reads_the_covering_index_alone(empty_database):
 
 def test_one_of_the_bot_s_own_that_does_the_same_is_enough(empty_database):
     execute(empty_database, STANDARD, "CREATE INDEX mine ON orders (trade_id, profile_id)")
-    assert missing(empty_database) == BOTH[:1]
+    assert missing(empty_database) == (ALL[0], ALL[2])
 
 
 def test_a_partial_index_on_the_lifecycle_is_not_enough(empty_database):
     partial = "CREATE INDEX mine ON orders (trade_id) WHERE status = 'filled'"
     execute(empty_database, STANDARD, partial)
-    assert missing(empty_database) == BOTH
+    assert missing(empty_database) == ALL
 
 
 def test_one_that_was_cut_short_is_made_anew(empty_database):
@@ -100,12 +101,18 @@ def test_one_that_was_cut_short_is_made_anew(empty_database):
     assert create_indexes(empty_database, tell=told.append) == BOTH[:1]
     assert missing(empty_database) == ()
     assert "orders_unghost_detection" in told[0]
-    assert len(asked(empty_database, NAMES)) == 3  # these two, and the primary key
+    assert len(asked(empty_database, NAMES)) == 4  # these three, and the primary key
 
 
 def test_it_is_fitted_to_the_quantity_columns_that_there_are(empty_database):
     execute(empty_database, QTY_ONLY)
     assert create_indexes(empty_database) == BOTH
+
+
+def test_one_on_the_time_that_the_bot_has_is_enough(empty_database):
+    mine = "CREATE INDEX mine ON orders (profile_id, updated_at)"
+    execute(empty_database, STANDARD, mine)
+    assert missing(empty_database) == BOTH
 
 
 def test_a_status_of_an_enum_can_have_no_covering_index(empty_database):

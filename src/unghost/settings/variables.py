@@ -311,6 +311,13 @@ class Settings(BaseSettings):
         "how far apart the loop's cycles of a profile are, in seconds",
         default=60,
     )
+    full_scan_minutes: Annotated[int, BeforeValidator(parsing.whole(0, 1440, "minutes"))] = (
+        _setting(
+            "UNGHOST_FULL_SCAN_MINUTES",
+            "how often the loop looks at all of orders, not only at what was touched; 0: always",
+            default=60,
+        )
+    )
     loop_concurrency: Annotated[int, BeforeValidator(parsing.whole(1, 8, "cycles"))] = _setting(
         "UNGHOST_LOOP_CONCURRENCY",
         "how many profiles one process of the loop works on at a time",

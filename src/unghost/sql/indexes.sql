@@ -14,8 +14,13 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS orders_unghost_detection
 CREATE INDEX CONCURRENTLY IF NOT EXISTS orders_unghost_lifecycle
     ON orders (profile_id, trade_id);
 
+-- name: touched_index
+-- what the bot wrote last: where the loop's fast path begins
+CREATE INDEX CONCURRENTLY IF NOT EXISTS orders_unghost_touched
+    ON orders (updated_at);
+
 -- name: present
--- the table's kind and estimated length, and which of the two it has; `broken` are left overs of a
+-- the table's kind and estimated length, and which of the three it has; `broken` are left overs of a
 -- CREATE INDEX CONCURRENTLY that failed, which IF NOT EXISTS would take for whole
 SELECT
     c.relkind = 'r' AS plain,
@@ -27,6 +32,10 @@ SELECT
         AND (i.names[1:2] IN ('{profile_id,trade_id}', '{trade_id,profile_id}')
              OR i.names[1] = 'trade_id')
     ), false) AS has_lifecycle,
+    COALESCE(bool_or(
+        i.usable AND NOT i.partial
+        AND (i.names[1] = 'updated_at' OR i.names[1:2] = '{profile_id,updated_at}')
+    ), false) AS has_touched,
     COALESCE(array_agg(i.name) FILTER (WHERE NOT i.usable), '{}') AS broken
 FROM pg_catalog.pg_class AS c
 LEFT JOIN LATERAL (

@@ -53,6 +53,39 @@ FROM lifecycle
 WHERE (entry_qty - exit_qty) > 0
 ORDER BY lifecycle.profile_id, lifecycle.symbol, lifecycle.trade_id;
 
+-- name: touched_trades
+-- a watermark with an index under it; it overlaps, because a transaction may commit late
+SELECT DISTINCT {profile_id}::text AS profile_id, o.trade_id::text AS trade_id
+FROM orders AS o
+WHERE {profile_id} = ANY(%(profile_ids)s::text[])
+  AND o.updated_at >= {since}
+  AND o.trade_id IS NOT NULL;
+
+-- name: open_trades
+-- section 1 of the checklist for the lifecycles of these trade_ids alone
+WITH lifecycle AS (
+    SELECT
+        o.profile_id,
+        o.symbol,
+        o.trade_id,
+        SUM(CASE WHEN {action} = 'ENTRY' THEN {counted} ELSE 0 END) AS entry_qty,
+        SUM(CASE WHEN {action} = 'EXIT' THEN {counted} ELSE 0 END) AS exit_qty
+    FROM unnest(%(profile_ids)s::text[], %(trade_ids)s::text[]) AS k (profile_id, trade_id)
+    JOIN orders AS o ON {profile_id} = k.profile_id AND {trade_id} = k.trade_id
+    WHERE {status} IN ('filled', 'partially_filled', 'partially-filled')
+    GROUP BY o.profile_id, o.symbol, o.trade_id
+)
+SELECT
+    profile_id::text AS profile_id,
+    COALESCE(symbol::text, '') AS symbol,
+    trade_id::text AS trade_id,
+    entry_qty::text AS entry_qty,
+    exit_qty::text AS exit_qty,
+    (entry_qty - exit_qty)::text AS open_qty
+FROM lifecycle
+WHERE (entry_qty - exit_qty) > 0
+ORDER BY lifecycle.profile_id, lifecycle.symbol, lifecycle.trade_id;
+
 -- name: several_profiles
 -- an account that several profiles trade on
 {profile_id} = ANY(%(profile_ids)s::text[])

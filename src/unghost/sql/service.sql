@@ -6,7 +6,7 @@ INSERT INTO reconciliation_loop AS l (profile_id, worker)
 VALUES (%(profile_id)s, %(worker)s)
 ON CONFLICT (profile_id) DO UPDATE
 SET worker = excluded.worker, started_at = clock_timestamp(), finished_at = NULL
-RETURNING digest;
+RETURNING digest, hint;
 
 -- name: end_cycle
 -- the counters only rise, so that rates can be taken of them
@@ -18,6 +18,7 @@ SET
     digest = %(digest)s,
     batch_id = COALESCE(%(batch_id)s, batch_id),
     gates = %(gates)s::text::jsonb,
+    hint = COALESCE(%(hint)s::text::jsonb, hint),
     cycles = cycles + 1,
     failures = failures + %(failures)s,
     last_seconds = extract(epoch FROM clock_timestamp() - started_at),
@@ -38,7 +39,9 @@ WHERE profile_id = %(profile_id)s;
 
 -- name: loop_states
 -- where the loop stands, by profile
-SELECT *, clock_timestamp() AS as_of
+SELECT
+    profile_id, worker, started_at, finished_at, outcome, detail, digest, batch_id, gates,
+    cycles, failures, total_seconds, last_seconds, calls, clock_timestamp() AS as_of
 FROM reconciliation_loop
 WHERE profile_id = ANY(%(profile_ids)s::text[])
 ORDER BY profile_id;

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 import stamina
 import structlog
 
 from unghost.adapters.notifications import Notice, Notifier
-from unghost.adapters.postgres.service import ServiceBooks
+from unghost.adapters.postgres.service import Begun, ServiceBooks
 from unghost.assembly import House
 from unghost.cycle import CycleReport, Desk, Outcome, Watched, watch
 from unghost.errors import CommitOutcomeUnknownError, DatabaseError, ExchangeError, UnghostError
@@ -33,16 +34,16 @@ def run_profile(house: House, profile_id: str, *, worker: str, notifier: Notifie
     """
     books = ServiceBooks(house.database)
     with structlog.contextvars.bound_contextvars(profile_id=profile_id):
-        known = books.begin_cycle(profile_id, worker=worker)
+        begun = books.begin_cycle(profile_id, worker=worker)
         try:
-            watched, calls = _tried(house, books, profile_id, known)
+            watched, calls = _tried(house, books, profile_id, begun)
         except UnghostError as error:
-            _failed(books, notifier, profile_id, known, str(error))
+            _failed(books, notifier, profile_id, begun.digest, str(error))
             return Outcome.ENVIRONMENT
         except Exception as error:
             log.exception("a bug stopped the cycle", exc_info=error)
             words = f"A bug of unghost stopped the cycle: {type(error).__name__}."
-            _failed(books, notifier, profile_id, known, words)
+            _failed(books, notifier, profile_id, begun.digest, words)
             return Outcome.ENVIRONMENT
         report = watched.report
         books.end_cycle(
@@ -52,6 +53,7 @@ def run_profile(house: House, profile_id: str, *, worker: str, notifier: Notifie
             batch_id=report.batch.batch_id if report.batch else None,
             gates=gate_counts(report.rulings),
             calls=calls,
+            hint=watched.hint,
         )
         for notice in notices(profile_id, report):
             notifier.tell(notice)
@@ -59,14 +61,20 @@ def run_profile(house: House, profile_id: str, *, worker: str, notifier: Notifie
 
 
 def _tried(
-    house: House, books: ServiceBooks, profile_id: str, known: str
+    house: House, books: ServiceBooks, profile_id: str, begun: Begun
 ) -> tuple[Watched, Mapping[str, int]]:
     for attempt in stamina.retry_context(
         on=_is_passing, attempts=ATTEMPTS, wait_initial=FIRST_WAIT_SECONDS, timeout=None
     ):
         with attempt, _desk(house, profile_id) as desk:
             _settle_left_behind(desk, books, profile_id)
-            watched = watch(desk, actor=ACTOR, known=known)
+            watched = watch(
+                desk,
+                actor=ACTOR,
+                known=begun.digest,
+                hint=begun.hint,
+                full_every=timedelta(minutes=house.settings.full_scan_minutes),
+            )
             return watched, desk.exchange.calls().since(CallLog())
     raise UnghostError("the cycle was not tried")  # not reached: the last attempt raises
 

@@ -1,7 +1,8 @@
-"""The two indexes on the bot's table that unghost recommends, and makes when it is told to.
+"""The indexes on the bot's table that unghost recommends, and makes when it is told to.
 
 Detection reads every filled row of a profile; with the covering index it reads them from the index
-alone, grouped already. Whoever does not want them loses time and nothing else.
+alone, grouped already. The loop's fast path needs to find what was written last and the rows of a
+lifecycle. Whoever does not want them loses time and nothing else.
 """
 
 from __future__ import annotations
@@ -18,11 +19,19 @@ from unghost.adapters.postgres.sql_blocks import block, composed
 from unghost.adapters.postgres.statements import printable, require_readable
 from unghost.errors import LedgerSchemaError
 
-__all__ = ["WORTH_IT_ROWS", "Index", "create_indexes", "missing_indexes", "table_length"]
+__all__ = [
+    "WORTH_IT_ROWS",
+    "Index",
+    "can_hint",
+    "create_indexes",
+    "missing_indexes",
+    "table_length",
+]
 
 WORTH_IT_ROWS: Final = 100_000
 """Below this length of `orders` nobody notices the difference."""
 
+_MOMENTS: Final = frozenset({"timestamp with time zone", "timestamp without time zone"})
 _TEXTS: Final = frozenset({"text", "character varying"})
 
 
@@ -82,6 +91,19 @@ def _missing(shape: LedgerShape, found: dict[str, Any]) -> Iterator[Index]:
         yield _index("orders_unghost_detection", "detection_index", shape)
     if not found["has_lifecycle"]:
         yield _index("orders_unghost_lifecycle", "lifecycle_index", shape)
+    if not found["has_touched"] and _is_time(shape, "updated_at"):
+        yield _index("orders_unghost_touched", "touched_index", shape)
+
+
+def can_hint(conn: Connection[dict[str, Any]], shape: LedgerShape) -> bool:
+    """Whether what was touched, and the rows of a lifecycle, are found without reading the rest."""
+    found = _present(conn)
+    has_both = found is not None and found["has_touched"] and found["has_lifecycle"]
+    return bool(has_both) and _is_time(shape, "updated_at")
+
+
+def _is_time(shape: LedgerShape, name: str) -> bool:
+    return shape.has(name) and shape.columns[name].base_type in _MOMENTS
 
 
 def _is_text(shape: LedgerShape, name: str) -> bool:

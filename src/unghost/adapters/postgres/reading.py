@@ -11,21 +11,26 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from psycopg import Connection
 
+from unghost.adapters.postgres.indexes import can_hint
 from unghost.adapters.postgres.schema import LedgerShape
 from unghost.adapters.postgres.sql_blocks import block
 from unghost.adapters.postgres.statements import compose, compose_open
-from unghost.model import FILLED_STATUSES, LedgerRow, Lifecycle, LifecycleKey
+from unghost.model import FILLED_STATUSES, Hint, LedgerRow, Lifecycle, LifecycleKey, Seen
 
 __all__ = ["Reader", "Session", "filled_words", "utc_or_none"]
 
 Trade = tuple[str, str]
 """(profile_id, trade_id)."""
+
+OVERLAP: Final = timedelta(minutes=2)
+"""How far the fast path looks back before where it last looked: a transaction that commits late, or
+a bot whose clock is behind, is seen as long as it is not later than this."""
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
@@ -61,8 +66,7 @@ class Reader(ABC):
     def now(self) -> datetime:
         """The clock of the database, aware UTC."""
         with self._session() as session:
-            row = session.conn.execute(block("books", "now")).fetchone()
-        return _utc((row or {})["now"])
+            return _now(session)
 
     def open_lifecycles(
         self, profile_ids: Sequence[str], *, symbols: Collection[str] | None = None
@@ -75,9 +79,24 @@ class Reader(ABC):
         if not profile_ids or (symbols is not None and not symbols):
             return ()
         with self._session() as session:
-            found = _open_sums(session, profile_ids, symbols)
-            rows = _rows_of_trades(session, "rows_of_trades", {_trade_of(sums) for sums in found})
-        return tuple(_lifecycle(sums, rows) for sums in found)
+            return _with_rows(session, _open_sums(session, profile_ids, symbols))
+
+    def look(self, profile_ids: Sequence[str], *, hint: Hint | None, full: bool) -> Seen:
+        """Open lifecycles by a hint, by a full scan, or by both out of one snapshot.
+
+        The hint is followed where it is for these profiles and the table has the indexes for it:
+        the lifecycles that it knows to be open, and those touched since, are read exactly.
+        """
+        with self._session() as session:
+            as_of = _now(session)
+            by_hint = None
+            if hint is not None and can_hint(session.conn, session.shape):
+                trades = {*hint.trades, *_touched(session, profile_ids, hint)}
+                by_hint = _with_rows(session, _sums_of_trades(session, trades))
+            whole = None
+            if full or by_hint is None:
+                whole = _with_rows(session, _open_sums(session, profile_ids, None))
+        return Seen(as_of=as_of, by_hint=by_hint, full=whole)
 
     def account_rows(
         self,
@@ -139,6 +158,32 @@ class Reader(ABC):
         with self._session() as session:
             found = session.rows("ledger", "rows_by_order_id", order_ids=sorted(order_ids))
         return {row.order_id: row for row in map(_ledger_row, found)}
+
+
+def _now(session: Session) -> datetime:
+    row = session.conn.execute(block("books", "now")).fetchone()
+    return _utc((row or {})["now"])
+
+
+def _with_rows(session: Session, found: Sequence[Mapping[str, Any]]) -> tuple[Lifecycle, ...]:
+    rows = _rows_of_trades(session, "rows_of_trades", {_trade_of(sums) for sums in found})
+    return tuple(_lifecycle(sums, rows) for sums in found)
+
+
+def _touched(session: Session, profile_ids: Sequence[str], hint: Hint) -> set[Trade]:
+    since = hint.as_of - OVERLAP
+    found = session.rows("ledger", "touched_trades", profile_ids=list(profile_ids), since=since)
+    return {_trade_of(row) for row in found}
+
+
+def _sums_of_trades(session: Session, trades: Collection[Trade]) -> list[dict[str, Any]]:
+    ordered = sorted(trades)
+    return session.rows(
+        "ledger",
+        "open_trades",
+        profile_ids=[profile_id for profile_id, _ in ordered],
+        trade_ids=[trade_id for _, trade_id in ordered],
+    )
 
 
 def _open_sums(

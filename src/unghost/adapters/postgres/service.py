@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,9 +12,9 @@ from typing import Any
 from unghost.adapters.postgres.books import audit_row
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.sql_blocks import block
-from unghost.model import AuditRow, Event
+from unghost.model import AuditRow, Event, Hint
 
-__all__ = ["Answered", "LoopState", "ServiceBooks"]
+__all__ = ["Answered", "Begun", "LoopState", "ServiceBooks"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +48,29 @@ class Answered:
     answer: Any
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Begun:
+    """What the cycle before left: the digest of what it found, and where to look on."""
+
+    digest: str
+    hint: Hint | None
+
+
+def _hint_text(hint: Hint) -> str:
+    return json.dumps(asdict(hint), default=datetime.isoformat)
+
+
+def _hint(told: Mapping[str, Any] | None) -> Hint | None:
+    if told is None:
+        return None
+    return Hint(
+        as_of=datetime.fromisoformat(told["as_of"]),
+        full_at=datetime.fromisoformat(told["full_at"]),
+        profile_ids=tuple(told["profile_ids"]),
+        trades=tuple((profile_id, trade_id) for profile_id, trade_id in told["trades"]),
+    )
+
+
 class ServiceBooks:
     """Every method raises DatabaseError where the database fails."""
 
@@ -56,10 +79,10 @@ class ServiceBooks:
 
     # the loop ----------------------------------------------------------------------------------
 
-    def begin_cycle(self, profile_id: str, *, worker: str) -> str:
-        """Say who works on the profile; returns the digest of what was found last."""
+    def begin_cycle(self, profile_id: str, *, worker: str) -> Begun:
+        """Say who works on the profile; returns what was found last, and the hint."""
         (row,) = self._change("begin_cycle", profile_id=profile_id, worker=worker)
-        return str(row["digest"])
+        return Begun(digest=str(row["digest"]), hint=_hint(row["hint"]))
 
     def end_cycle(
         self,
@@ -71,9 +94,10 @@ class ServiceBooks:
         batch_id: str | None = None,
         gates: Sequence[Mapping[str, Any]] = (),
         calls: Mapping[str, int] | None = None,
+        hint: Hint | None = None,
         failed: bool = False,
     ) -> None:
-        """Say how it ended."""
+        """Say how it ended. Without a hint the one that there is stays."""
         self._change(
             "end_cycle",
             profile_id=profile_id,
@@ -83,6 +107,7 @@ class ServiceBooks:
             batch_id=batch_id,
             gates=json.dumps(list(gates)),
             calls=json.dumps(dict(calls or {})),
+            hint=None if hint is None else _hint_text(hint),
             failures=int(failed),
         )
 

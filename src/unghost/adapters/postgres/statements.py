@@ -38,10 +38,12 @@ PRINTABLE: Final[Mapping[str, str]] = {
     "rollback": "undo",
     "mark_reverted": "undo",
     "open_lifecycles": "ledger",
+    "touched_trades": "ledger",
     "account_rows": "ledger",
     "insert": "ledger",
     "detection_index": "indexes",
     "lifecycle_index": "indexes",
+    "touched_index": "indexes",
 }
 """What `unghost sql NAME` prints, and the file it is in."""
 
@@ -56,6 +58,8 @@ _NAIVE_TYPES = frozenset({"timestamp without time zone", "date"})
 _TIME_TYPES = _NAIVE_TYPES | {"timestamp with time zone"}
 _NO_TEXT = sql.SQL("NULL::text")
 _NO_TIME = sql.SQL("NULL::timestamptz")
+_SINCE = sql.SQL("%(since)s::timestamptz")
+_SINCE_NAIVE = sql.SQL("(%(since)s::timestamptz AT TIME ZONE 'UTC')")
 _PARAMETER = re.compile(r"%\((\w+)\)s|%%")
 
 
@@ -198,6 +202,8 @@ def _keeps_floats(shape: LedgerShape) -> bool:
 
 def _time_holes(shape: LedgerShape) -> dict[str, sql.Composable]:
     holes = {name: _time(shape, name) for name in _TIMES}
+    naive = shape.has("updated_at") and _is_naive(shape, "updated_at")
+    holes["since"] = _SINCE_NAIVE if naive else _SINCE
     at = sql.SQL("COALESCE({}, {})").format(holes["filled_at"], holes["created_at"])
     return {**holes, "at": at}
 
