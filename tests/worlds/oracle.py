@@ -18,7 +18,9 @@ where the account could not be read, or its own rows stop it. Else, with `named`
   3. the leg is clear and whole, and there is no other way to hand out what its orders have left so
      that all ghosts are served in full (first in, first out only); or
   4. the leg is clear and whole, the order has left just what the ghost needs, and neither of them
-     has a second partner of that quantity.
+     has a second partner of that quantity who was open when the order began.
+  By 2 and 3 only where no order of a ghost of nothing but dust lies in its reach: such a ghost
+  claims nothing, so what closed it is anybody's.
   What is no more than dust may be closed as dust instead.
 - *in full*: which order served whom is a convention, but that all of it was closed is certain:
   the leg is clear and whole (first in, first out only), and no order that a row names is shared:
@@ -28,9 +30,10 @@ where the account could not be read, or its own rows stop it. Else, with `named`
 A ledger is **readable** on a leg where no row lacks its quantity, no ENTRY row says more than an
 order that crossed zero opened, the edge of the window cuts no order, and no row is astray. A row is
 astray that names no order of the window, unless it is stamped within 10 s of its own and no other
-order with something left for it lies within 240 s (twice the span of netting); an order has
+order with something left for it lies within the 120 s of netting; an order has
 something left that rows with ids do not stand for in full. In one-way mode both legs must be so,
-because a replay cannot tell whose position an order reduced. A leg is **clear** when, besides, no
+because a replay cannot tell whose position an order reduced; in hedge mode rows and orders of the
+other leg have no part in it. A leg is **clear** when, besides, no
 person trades on it.
 
 A leg is **whole** when every ghost on it misses, within the window, all that the ledger says is
@@ -54,9 +57,10 @@ from tests.worlds.truth import ZERO, Deed, Order
 from tests.worlds.world import World
 
 from unghost.model import AttributionPolicy, LifecycleKey, PositionSide, Reason
+from unghost.netting import NETTING_SPAN
 
 SKEW = timedelta(seconds=10)
-NEIGHBOURHOOD = timedelta(seconds=240)
+NEIGHBOURHOOD = NETTING_SPAN
 LOOKBACK = timedelta(hours=72)
 FILLED = ("filled", "partially_filled")
 DUST_ABS, DUST_REL = Decimal("0.001"), Decimal("0.002")
@@ -302,7 +306,7 @@ def _is_readable(
     world: World, symbol: str, side: PositionSide, start_at: datetime, deeds: Sequence[Deed]
 ) -> bool:
     _, orders = _near(world, side, deeds)
-    books = [one for one in world.bookings if one.row.symbol == symbol]
+    books = [one for one in world.bookings if one.row.symbol == symbol and _bears(world, one, side)]
     if any(one.row.quantity is None or _says_more(world, one) for one in books):
         return False
     if any(_began(order) < start_at for order in orders):
@@ -311,6 +315,18 @@ def _is_readable(
     loose = _loose(world, orders, linked)
     strays = [one for one in books if one not in linked and one.row.status in FILLED]
     return not any(_is_astray(one, world, start_at, loose) for one in strays)
+
+
+def _bears(world: World, one: Booking, side: PositionSide) -> bool:
+    """Whether a row can have to do with the leg. In hedge mode each fill tells its own; a row that
+    nobody knows the leg of may be of either.
+    """
+    if not world.history.hedged:
+        return True
+    if one.deed is not None:
+        return world.history.leg(one.deed) is side
+    trade = world.history.trade_of.get((one.row.trade_id or "").removesuffix("-never"))
+    return trade is None or trade.leg is side
 
 
 def _says_more(world: World, one: Booking) -> bool:
@@ -375,12 +391,19 @@ def _judge(leg: Leg) -> None:
         for name, quantity in ghost.missing.items():
             if quantity > ghost.dust and (
                 _is_named(leg, ghost, name)
-                or (leg.clear and _is_alone(leg, ghost, name))
+                or (leg.clear and _is_alone(leg, ghost, name) and not _dust_is_left(leg, ghost))
                 or (served and _is_unique(leg, ghost, name))
-                or alone
+                or (alone and not _dust_is_left(leg, ghost))
             ):
                 ghost.exact.add(name)
         ghost.reach = _reach(ghost, served=served and fifo and not shared)
+
+
+def _dust_is_left(leg: Leg, ghost: Ghost) -> bool:
+    """Whether the ghost may be given what a ghost of nothing but dust claims nothing of."""
+    small = (one for one in leg.ghosts if one.is_small and one is not ghost)
+    names = {name for one in small for name in one.missing}
+    return any(ghost.entered_at <= _first(leg, name) + SKEW for name in names)
 
 
 def _reach(ghost: Ghost, *, served: bool) -> Reach:
@@ -439,8 +462,13 @@ def _is_unique(leg: Leg, ghost: Ghost, name: str) -> bool:
     """The order has left what the ghost needs, and there is no second of either quantity."""
     if not _is_own(leg, ghost, name) or ghost.need != leg.left[name]:
         return False
-    orders = [other for other, left in leg.left.items() if left == ghost.need]
-    ghosts = [one for one in leg.ghosts if one.need == ghost.need]
+    latest = _first(leg, name) + SKEW
+    orders = [
+        other
+        for other, left in leg.left.items()
+        if left == ghost.need and ghost.entered_at <= _first(leg, other) + SKEW
+    ]
+    ghosts = [one for one in leg.ghosts if one.need == ghost.need and one.entered_at <= latest]
     return len(orders) == len(ghosts) == 1
 
 
