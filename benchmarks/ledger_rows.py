@@ -5,6 +5,7 @@ A lifecycle is an ENTRY and an EXIT; a ghost lacks the EXIT. Every twentieth ord
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -44,14 +45,28 @@ def empty_ledger() -> Iterator[str]:
     """
     folder = Path(tempfile.mkdtemp(prefix="unghost-bench-"))
     folder.chmod(0o755)
-    with embedded_database(folder) as conninfo:
-        with closing(Database(conninfo)) as database:
-            migrate(database)
-            create_sample_orders(database)
-        yield conninfo
+    try:
+        with embedded_database(folder) as conninfo:
+            _prepare(conninfo)
+            yield conninfo
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # gigabytes
 
 
-def fill(conninfo: str, rows: int, *, first: int = 0, newest: datetime | None = None) -> None:
+def _prepare(conninfo: str) -> None:
+    with closing(Database(conninfo)) as database:
+        migrate(database)
+        create_sample_orders(database)
+
+
+def fill(
+    conninfo: str,
+    rows: int,
+    *,
+    first: int = 0,
+    newest: datetime | None = None,
+    vacuum: bool = True,
+) -> None:
     """Append `rows` rows, lifecycles numbered from `first`, the last one touched at `newest`.
 
     A lifecycle comes each second, so that a longer ledger reaches further back.
@@ -66,8 +81,7 @@ def fill(conninfo: str, rows: int, *, first: int = 0, newest: datetime | None = 
     ):
         for block in _blocks(first, count, start):
             copy.write(block)
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute("VACUUM (ANALYZE) orders")
+    run(conninfo, "VACUUM (ANALYZE) orders" if vacuum else "ANALYZE orders")
 
 
 def _blocks(first: int, count: int, start: datetime) -> Iterator[str]:

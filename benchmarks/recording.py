@@ -150,10 +150,13 @@ def _fill_ledger(conninfo: str, ghosts: int, start: datetime) -> None:
         cursor.execute("ANALYZE orders")
 
 
-def _desk(database: Database, exchange: FlatExchange) -> Desk:
-    rules = Rules(mode=Mode.APPLY, max_rows=10**6, reading_max_age_seconds=3600)
+def desk_at(
+    database: Database, exchange: FlatExchange, *, profile_id: str = "main", mode: Mode = Mode.APPLY
+) -> Desk:
+    """A desk over an exchange in memory, that writes a million rows without asking."""
+    rules = Rules(mode=mode, max_rows=10**6, reading_max_age_seconds=3600)
     return Desk(
-        profile=ProfileRef(profile_id="main", account="desk", account_profiles=("main",)),
+        profile=ProfileRef(profile_id=profile_id, account="desk", account_profiles=(profile_id,)),
         ledger=PostgresLedger(database),
         exchange=exchange,
         pause=TradingProfiles(database),
@@ -175,7 +178,7 @@ def _recorded(conninfo: str, ghosts: int) -> float:
     start = start.replace(microsecond=0)
     _fill_ledger(conninfo, ghosts, start)
     with closing(Database(conninfo)) as database:
-        desk = _desk(database, FlatExchange(ghosts, start))
+        desk = desk_at(database, FlatExchange(ghosts, start))
         TradingProfiles(database).pause("main", actor="bench")
         draft = draft_rulings(desk)
         batch_id = desk.ledger.start_batch(
