@@ -116,11 +116,12 @@ def allocate(evidence: Evidence, rules: Rules) -> Allocation:
 
 def _allocate_leg(pool: Pool, seekers: Sequence[Seeker], rules: Rules) -> LegAllocation:
     doubts = _give_out(pool, seekers, rules)
-    by_order = claims_of(pool, rules)
     leg = pool.leg
+    orders = tuple(close_order(flow) for flow in leg.closing)
+    by_order = claims_of(pool, orders, rules)
     return LegAllocation(
         leg=leg.leg,
-        orders=tuple(close_order(flow) for flow in leg.closing),
+        orders=orders,
         claims=tuple(claim for claims in by_order.values() for claim in claims),
         doubts=tuple(doubts),
         unexplained=leg.unexplained,

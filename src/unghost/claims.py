@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from unghost.model import Attribution, Claim, CloseOrder, LifecycleKey, Money, Rules
@@ -31,25 +31,29 @@ def close_order(flow: OrderFlow) -> CloseOrder:
     )
 
 
-def claims_of(pool: Pool, rules: Rules) -> dict[str, tuple[Claim, ...]]:
-    """The claims by exchange order id, those of one order in the order of their lifecycles."""
+def claims_of(
+    pool: Pool, orders: Iterable[CloseOrder], rules: Rules
+) -> dict[str, tuple[Claim, ...]]:
+    """The claims on `orders`, which are those of the pool, by exchange order id.
+
+    Those of one order are in the order of their lifecycles.
+    """
     place = last_place(rules.fee_scale)
     by_order: dict[str, list[tuple[LifecycleKey, Decimal, Attribution]]] = defaultdict(list)
     for (name, key), (quantity, tier) in pool.given.items():
         by_order[name].append((key, quantity, tier))
     return {
-        flow.exchange_order_id: tuple(
-            _claims_of_order(flow, sorted(by_order[flow.exchange_order_id]), place)
+        order.exchange_order_id: tuple(
+            _claims_of_order(order, sorted(by_order[order.exchange_order_id]), place)
         )
-        for flow in pool.leg.closing
+        for order in orders
     }
 
 
 def _claims_of_order(
-    flow: OrderFlow, given: Sequence[tuple[LifecycleKey, Decimal, Attribution]], place: Decimal
+    order: CloseOrder, given: Sequence[tuple[LifecycleKey, Decimal, Attribution]], place: Decimal
 ) -> Iterator[Claim]:
-    order = close_order(flow)
-    offset = flow.accounted
+    offset = order.accounted
     for key, quantity, tier in given:
         yield Claim(
             lifecycle=key,

@@ -8,12 +8,15 @@ three thousand fills with several in one millisecond at a page's edge by
 cost is in tests/exchange/test_strict.py.
 """
 
+import gc
 from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.core.builders import (
+    NOW,
+    PAUSED,
     buy,
     candidates,
     dec,
@@ -30,6 +33,7 @@ from tests.core.builders import (
 )
 
 from unghost.claims import split_fees
+from unghost.decide import decide
 from unghost.model import Reason, Rules
 
 CENT = Decimal("0.01")
@@ -241,3 +245,14 @@ def test_the_shares_lie_side_by_side_after_what_the_ledger_holds():
     order = [sell("s1", 3, 600, fees=fees(("USDT", "0.10")))]
     found = candidates(ruled(evidence(rows, order), rules=Rules(fee_scale=2)))
     assert [one.fee for one in found] == [dec("0.04"), dec("0.03")]
+
+
+@pytest.mark.parametrize("was_on", (True, False))
+def test_deciding_leaves_the_collector_as_it_was(was_on):
+    before = gc.isenabled()
+    try:
+        (gc.enable if was_on else gc.disable)()
+        decide((), pause=PAUSED, rules=Rules(), now=NOW)
+        assert gc.isenabled() is was_on
+    finally:
+        (gc.enable if before else gc.disable)()

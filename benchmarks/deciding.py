@@ -1,0 +1,234 @@
+"""Deciding: lifecycles and fills in memory become rulings, on one core, by number of lifecycles.
+
+    python -m benchmarks.deciding [--small] [--json]
+
+Every lifecycle is open and every market flat, so each gets all gates, a claim, a row with its
+fingerprint, and the account that the audit keeps: the dearest case. A lifecycle has one ENTRY row
+and three fills, one that opened it and two of the order that closed it. They lie in 50 markets and
+overlap in time. Rounds of both sizes take turns; the figures are medians.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import gc
+import io
+import pstats
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from statistics import median
+
+from benchmarks.report import Chart, Figure, Report, Series, figure, main
+from unghost.decide import decide
+from unghost.model import (
+    Evidence,
+    Fill,
+    FillReading,
+    Flatness,
+    LedgerRow,
+    Lifecycle,
+    LifecycleKey,
+    Market,
+    Money,
+    PauseReading,
+    PauseState,
+    PositionReading,
+    PositionSide,
+    Rules,
+    Ruling,
+    Side,
+    Window,
+)
+
+SIZES = (10_000, 100_000)
+ROUNDS = 3
+SYMBOLS = 50
+FILLS = 3
+"""Of each lifecycle."""
+
+SECONDS = "3"
+GROWTH = "15"
+START = datetime(2026, 2, 1, tzinfo=UTC)
+NOW = START + timedelta(days=3)
+SHOWN = 12
+"""Functions in the profile."""
+
+
+def evidences(lifecycles: int) -> list[Evidence]:
+    """What gathering would hand over, one piece of evidence for each market."""
+    return [_market(number, lifecycles // SYMBOLS) for number in range(SYMBOLS)]
+
+
+def _market(number: int, lifecycles: int) -> Evidence:
+    name = f"C{number}USDT"
+    market = Market(
+        unified=f"C{number}/USDT:USDT",
+        native_id=name,
+        base=f"C{number}",
+        quote="USDT",
+        spellings=(name,),
+    )
+    pairs = [_lifecycle(name, place) for place in range(lifecycles)]
+    fills = tuple(fill for place in range(lifecycles) for fill in _fills(market.unified, place))
+    flat = PositionReading(flatness=Flatness.FLAT, as_of=NOW, size=Decimal(0))
+    return Evidence(
+        profile_id="main",
+        symbol=market.unified,
+        market=market,
+        as_of=NOW,
+        lifecycles=tuple(pairs),
+        ledger_rows=tuple(row for one in pairs for row in one.rows),
+        position_before=flat,
+        position_after=flat,
+        fills=FillReading(
+            fills=fills, complete=True, window=Window(start_at=START, end_at=NOW), as_of=NOW
+        ),
+    )
+
+
+def _opened_at(place: int) -> datetime:
+    return START + timedelta(seconds=20 * place)
+
+
+def _quantity(place: int) -> Decimal:
+    """Different within a market, so that each order fits one lifecycle."""
+    return Decimal(2) + Decimal(place) / 100
+
+
+def _lifecycle(symbol: str, place: int) -> Lifecycle:
+    quantity, at = _quantity(place), _opened_at(place)
+    row = LedgerRow(
+        order_id=f"e-{symbol}-{place}",
+        profile_id="main",
+        symbol=symbol,
+        trade_id=f"t-{symbol}-{place}",
+        action="ENTRY",
+        status="filled",
+        quantity=quantity,
+        price=Decimal(100),
+        side="buy",
+        exchange_order_id=f"buy-{place}",
+        filled_at=at,
+        created_at=at,
+        updated_at=at,
+        version=f"{symbol}{place}",
+    )
+    return Lifecycle(
+        key=LifecycleKey(profile_id="main", symbol=symbol, trade_id=f"t-{symbol}-{place}"),
+        entry_qty=quantity,
+        exit_qty=Decimal(0),
+        open_qty=quantity,
+        rows=(row,),
+        direction=PositionSide.LONG,
+        first_entry_at=at,
+    )
+
+
+def _fills(market: str, place: int) -> Iterator[Fill]:
+    quantity, at = _quantity(place), _opened_at(place)
+    half = quantity / 2
+    yield _fill(market, f"buy-{place}", Side.BUY, quantity, at, part=0)
+    yield _fill(market, f"sell-{place}", Side.SELL, half, at + timedelta(minutes=30), part=1)
+    yield _fill(market, f"sell-{place}", Side.SELL, half, at + timedelta(minutes=30), part=2)
+
+
+def _fill(
+    market: str, order: str, side: Side, quantity: Decimal, at: datetime, *, part: int
+) -> Fill:
+    return Fill(
+        fill_id=f"{order}-{part}",
+        exchange_order_id=order,
+        market=market,
+        side=side,
+        quantity=quantity,
+        price=Decimal("101.5"),
+        filled_at=at + timedelta(milliseconds=part),
+        fees=(Money(currency="USDT", amount=Decimal("0.04")),),
+        digest=f"{order}{part}",
+    )
+
+
+def rule(given: list[Evidence]) -> tuple[Ruling, ...]:
+    """What a cycle does between gathering and recording."""
+    pause = PauseReading(state=PauseState.PAUSED, as_of=NOW, source="benchmark")
+    return decide(given, pause=pause, rules=Rules(), now=NOW)
+
+
+def _seconds(given: list[Evidence], lifecycles: int) -> float:
+    """Seconds of the processor: it is said on one core, and others may use the machine."""
+    gc.collect()
+    begun = time.process_time()
+    rulings = rule(given)
+    taken = time.process_time() - begun
+    written = sum(len(ruling.candidates) for ruling in rulings)
+    if written != lifecycles:
+        raise RuntimeError(f"{written} rows for {lifecycles} ghosts")
+    return taken
+
+
+def _profile(given: list[Evidence]) -> str:
+    """Which functions take the time: share of it in the function itself, and with its callees."""
+    profiler = cProfile.Profile()
+    profiler.runcall(rule, given)
+    stats = pstats.Stats(profiler, stream=io.StringIO())
+    whole = stats.total_tt  # type: ignore[attr-defined]
+    told = sorted(stats.stats.items(), key=lambda one: -one[1][2])  # type: ignore[attr-defined]
+    lines = ["share itself  share with callees  calls per lifecycle  function"]
+    count = sum(len(one.lifecycles) for one in given)
+    for (path, _, name), (_, calls, itself, cumulated, _) in told[:SHOWN]:
+        where = Path(path).stem if path != "~" else "built in"
+        lines.append(
+            f"{itself / whole:12.1%}  {cumulated / whole:18.1%}  {calls / count:19.1f}"
+            f"  {where}: {name.strip('<>')}"
+        )
+    return "\n".join(lines)
+
+
+def measure(*, small: bool) -> Report:
+    """Seconds for the most lifecycles, and how they grow with their number."""
+    sizes = (100, 1_000) if small else SIZES
+    given = {size: evidences(size) for size in sizes}
+    taken: dict[int, list[float]] = {size: [] for size in sizes}
+    for _ in range(1 if small else ROUNDS):
+        for size in sizes:
+            taken[size].append(_seconds(given[size], size))
+    few, many = (median(taken[size]) for size in sizes)
+    points = tuple((Decimal(size), figure(median(taken[size]))) for size in sizes)
+    return Report(
+        name="deciding",
+        title="Deciding",
+        text=(__doc__ or "").partition("[--json]")[2],
+        figures=(
+            Figure(
+                name=f"deciding, {sizes[1]} lifecycles, {sizes[1] * FILLS} fills",
+                target=f"under {SECONDS} s of one core",
+                value=figure(many),
+                unit="s",
+                limit=None if small else Decimal(SECONDS),
+                detail=f"{many / sizes[1] * 1e6:.0f} microseconds per lifecycle",
+            ),
+            Figure(
+                name="deciding, ten times the lifecycles",
+                target=f"at most {GROWTH} times the time",
+                value=figure(many / few),
+                limit=Decimal(GROWTH),
+            ),
+        ),
+        charts=(
+            Chart(
+                key="seconds",
+                title="Seconds to decide",
+                across="lifecycles",
+                up="seconds",
+                series=(Series(name="decided", points=points),),
+            ),
+        ),
+        profile=_profile(given[sizes[0]]),
+    )
+
+
+if __name__ == "__main__":
+    main(measure, __doc__)
