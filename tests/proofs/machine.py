@@ -6,23 +6,27 @@ real thing: the database, the client, the simulated exchange over HTTP.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import wraps
 from typing import Any
 
-import psycopg
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.cycle.bench import ETH, SYMBOL, Bench, batch_id, clear, hours_ago, told
+from tests.cycle.bench import ETH, PROFILE, SYMBOL, batch_id, clear, hours_ago, told
 from tests.cycle.conftest import WIPE
 from tests.cycle.test_races import at_once
 from tests.cycle.wire import Wire
+from tests.proofs.confirming import confirm
+from tests.proofs.quick import QuickBench
 
 from unghost.adapters.postgres.chain import verify
 from unghost.adapters.postgres.connection import Database
-from unghost.cycle import CycleReport, Desk, validate
+from unghost.cycle import CycleReport, Desk, draft_rulings, validate
 from unghost.demo.venue import Fault, FaultKind
 from unghost.errors import PlanError, RefusedError, UnghostError
 from unghost.model import Decision
@@ -39,10 +43,12 @@ FAULTS = (
 )
 ZERO = Decimal(0)
 
-_BOT_ROWS = "SELECT order_id, to_jsonb(o) FROM orders o WHERE order_id NOT LIKE 'BFILL-%'"
-_OUR_ROWS = """
-    SELECT order_id, to_jsonb(o) - '{status,updated_at}'::text[], status, symbol, quantity
-    FROM orders o WHERE order_id LIKE 'BFILL-%'
+_LEDGER = """
+    SELECT order_id LIKE 'BFILL-%' AS ours, order_id,
+           CASE WHEN order_id LIKE 'BFILL-%' THEN to_jsonb(o) - '{status,updated_at}'::text[]
+                ELSE to_jsonb(o) END,
+           status, symbol, quantity
+    FROM orders o
 """
 _AUDIT_AND_LEDGER_DISAGREE = """
     SELECT a.backfill_order_id, o.order_id
@@ -62,6 +68,17 @@ _TWO_IDS = """
 """
 
 
+def counted(step: Callable[..., None]) -> Callable[..., None]:
+    """Count how often a rule is carried out."""
+
+    @wraps(step)
+    def run(self: Machine, *given: Any, **more: Any) -> None:
+        self.ran[step.__name__] += 1
+        step(self, *given, **more)
+
+    return run
+
+
 @dataclass
 class Position:
     """One lifecycle in truth."""
@@ -77,15 +94,18 @@ class Position:
 class Machine(RuleBasedStateMachine):
     """`bench` and `wire` are put in by `machine_on`; the bench is emptied for every example."""
 
-    bench: Bench
+    bench: QuickBench
     wire: Wire
     steps = 0
+    examples = 0
+    ran: Counter[str]
 
     @initialize()
     def begin(self) -> None:
-        with psycopg.connect(self.bench.database_url) as connection:
+        type(self).examples += 1
+        with self.bench.books.transaction():
             for statement in WIPE:
-                connection.execute(statement)
+                self.bench.run(statement)
         clear(self.bench.venue)
         self.wire.cut()
         self.wire.mend()
@@ -96,6 +116,7 @@ class Machine(RuleBasedStateMachine):
         self.batches: list[str] = []
         self.plans: list[str] = []
         self.lookback = 72
+        self.looked_at: Any = None
         for symbol, quantity in zip(MARKETS, QUANTITIES, strict=False):
             self.opens(symbol, quantity)
         self.closes(self.positions[0])
@@ -115,11 +136,12 @@ class Machine(RuleBasedStateMachine):
 
     def keep_written(self) -> None:
         """What the bot has written so far; nobody else may change it."""
-        self.written = dict(self.bench.rows(_BOT_ROWS))
+        self.written = self.ledger()[0]
 
     @rule(
         symbol=st.sampled_from(MARKETS), quantity=st.sampled_from(QUANTITIES), linked=st.booleans()
     )
+    @counted
     def bot_opens(self, symbol: str, quantity: str, linked: bool) -> None:
         more = {} if linked else {"exchange_order_id": None}
         self.opens(symbol, quantity, **more)
@@ -134,6 +156,7 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.open_positions())
     @rule(data=st.data(), booked=st.booleans())
+    @counted
     def position_closes(self, data: st.DataObject, booked: bool) -> None:
         one = data.draw(st.sampled_from(self.open_positions()))
         self.closes(one)
@@ -148,11 +171,12 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.lost())
     @rule(data=st.data())
+    @counted
     def a_real_exit_arrives_late(self, data: st.DataObject) -> None:
         self.book_exit(data.draw(st.sampled_from(self.lost())))
 
     def book_exit(self, one: Position) -> None:
-        native = self.bench.world.market(one.symbol).listing("binanceusdm").native_id
+        native = self.bench.native(one.symbol)
         self.bench.book(
             one.trade_id,
             "EXIT",
@@ -165,9 +189,10 @@ class Machine(RuleBasedStateMachine):
         self.keep_written()
 
     @rule(symbol=st.sampled_from(MARKETS))
+    @counted
     def an_entry_that_never_filled_is_booked(self, symbol: str) -> None:
         trade_id = f"t-{len(self.positions) + 1}"
-        native = self.bench.world.market(symbol).listing("binanceusdm").native_id
+        native = self.bench.native(symbol)
         self.bench.book(trade_id, "ENTRY", "3", symbol=native, at=self.next_moment())
         self.positions.append(
             Position(
@@ -179,20 +204,24 @@ class Machine(RuleBasedStateMachine):
     # --- the operator --------------------------------------------------------------------------
 
     @rule()
+    @counted
     def pause(self) -> None:
         self.bench.pause()
         self.paused = True
 
     @rule()
+    @counted
     def resume(self) -> None:
         self.bench.resume()
         self.paused = False
 
     @rule(hours=st.sampled_from((72, 60, 48)))
+    @counted
     def lookback_slides(self, hours: int) -> None:
         self.lookback = hours
 
     @rule()
+    @counted
     def dry_run(self) -> None:
         before = self.bench.digest()
         report = self.bench.dry_run(lookback_hours=self.lookback)
@@ -202,6 +231,7 @@ class Machine(RuleBasedStateMachine):
         self.plans.append(batch_id(report))
 
     @rule()
+    @counted
     def apply(self) -> None:
         self.watched_apply(lambda: self.bench.apply(lookback_hours=self.lookback))
         again = self.bench.apply(lookback_hours=self.lookback)
@@ -209,6 +239,7 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.plans)
     @rule(data=st.data())
+    @counted
     def apply_a_plan(self, data: st.DataObject) -> None:
         plan = data.draw(st.sampled_from(self.plans[-3:]))
         held = {
@@ -226,16 +257,17 @@ class Machine(RuleBasedStateMachine):
             assert written_by(report) <= held, "a row outside the plan was written"
 
     @rule()
+    @counted
     def two_workers_apply(self) -> None:
-        with closing(Database(self.bench.service_url)) as another:
-            desks = [self.bench.new_desk(), self.bench.new_desk(database=another)]
-            reports = self.watched(
-                lambda: at_once(*(lambda desk=desk: self.bench.apply(desk=desk) for desk in desks))
-            )
+        desks = [self.bench.desk, self.bench.second_desk()]
+        reports = self.watched(
+            lambda: at_once(*(lambda desk=desk: self.bench.apply(desk=desk) for desk in desks))
+        )
         ids = [one for report in reports for one in sorted(written_by(report))]
         assert len(ids) == len(set(ids)), "two workers wrote one row"
 
     @rule(fault=st.sampled_from(FAULTS), endpoint=st.sampled_from(("positionRisk", "userTrades")))
+    @counted
     def the_exchange_fails_while_applying(self, fault: Fault, endpoint: str) -> None:
         before = self.ours()
         self.bench.venue.fault(replace_endpoint(fault, endpoint))
@@ -245,9 +277,10 @@ class Machine(RuleBasedStateMachine):
         assert self.ours() == before, "invariant 8: written without evidence"
 
     @rule(messages=st.integers(0, 60))
+    @counted
     def the_connection_is_lost_while_applying(self, messages: int) -> None:
         with closing(Database(self.wire.conninfo)) as database:
-            desk = self.bench.new_desk(database=database)
+            desk = self.bench.second_desk(database)
             self.wire.cut_after(messages)
             with suppress(UnghostError):
                 self.watched(lambda: self.bench.apply(desk=desk, lookback_hours=self.lookback))
@@ -256,11 +289,13 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.batches)
     @rule(data=st.data())
+    @counted
     def rollback(self, data: st.DataObject) -> None:
         roll_back(self.bench.desk, data.draw(st.sampled_from(self.batches)), actor="tester")
 
     @precondition(lambda self: self.batches)
     @rule(data=st.data())
+    @counted
     def reinstate(self, data: st.DataObject) -> None:
         batch = data.draw(st.sampled_from(self.batches))
         before = self.standing()
@@ -270,10 +305,24 @@ class Machine(RuleBasedStateMachine):
         if not self.paused:
             assert self.standing() == before, "invariant 8: reinstated while trading"
 
+    def at_lookback(self) -> Desk:
+        return self.bench.at(lookback_hours=self.lookback)
+
     # --- looking -------------------------------------------------------------------------------
 
+    def ledger(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The bot's rows and ours by order_id, as of one moment."""
+        bots: dict[str, Any] = {}
+        ours: dict[str, Any] = {}
+        for is_ours, name, row, *rest in self.bench.rows(_LEDGER):
+            if is_ours:
+                ours[name] = (row, *rest)
+            else:
+                bots[name] = row
+        return bots, ours
+
     def ours(self) -> dict[str, Any]:
-        return {row[0]: row[1:] for row in self.bench.rows(_OUR_ROWS)}
+        return self.ledger()[1]
 
     def standing(self) -> set[str]:
         return {name for name, (_, status, _, _) in self.ours().items() if status == "filled"}
@@ -292,50 +341,52 @@ class Machine(RuleBasedStateMachine):
         finally:
             fresh = {name: row for name, row in self.ours().items() if name not in before}
             assert self.paused or not fresh, "invariant 8: written while trading"
-            held = {
-                self.bench.world.market(symbol).listing("binanceusdm").native_id
-                for symbol in MARKETS
-                if self.bench.held(symbol)
-            }
+            held = {self.bench.native(symbol) for symbol in MARKETS if self.bench.held(symbol)}
             on_held = [name for name, (_, _, symbol, _) in fresh.items() if symbol in held]
             assert not on_held, "invariant 8: written on a market that is not flat"
 
     # --- the invariants ------------------------------------------------------------------------
 
     @invariant()
-    def nothing_of_the_bot_is_changed(self) -> None:
+    def the_books_are_sound(self) -> None:
+        """Invariants 3, 4, 6 and 8, by what the database holds after a step."""
         type(self).steps += 1
-        assert dict(self.bench.rows(_BOT_ROWS)) == self.written
+        bots, ours = self.ledger()
+        assert bots == self.written, "a row of the bot was changed"
+        self.of_our_rows_only_the_status_changes(ours)
+        self.closed_by_us_never_exceeds_closed_by_the_exchange(ours)
+        self.the_audit_agrees_with_the_ledger()
 
     @invariant()
-    def of_our_rows_only_the_status_changes(self) -> None:
-        now = self.ours()
+    def what_would_be_decided_is_sound(self) -> None:
+        """Invariants 1, 2, 4, 5, 7 and 8, by what a cycle would decide now; nothing is recorded.
+
+        Where neither the books nor the exchange nor the pause nor the rules have moved since the
+        last look, the evidence is that of the last look.
+        """
+        now = (self.ledger(), len(self.bench.world.fills(PROFILE)), self.paused, self.lookback)
+        if now == self.looked_at:
+            return
+        self.looked_at = now
+        draft = draft_rulings(self.bench.applying(self.at_lookback()))
+        confirm(draft, self.bench.desk.rules, standing=self.standing(), paused=self.paused)
+
+    def of_our_rows_only_the_status_changes(self, now: dict[str, Any]) -> None:
         assert set(self.seen) <= set(now), "invariant 6: a row of ours is gone"
         for name, (row, status, _, _) in now.items():
             assert self.seen.setdefault(name, row) == row, "invariant 6"
             assert status in ("filled", "canceled"), "invariant 6"
 
-    @invariant()
-    def closed_by_us_never_exceeds_closed_by_the_exchange(self) -> None:
+    def closed_by_us_never_exceeds_closed_by_the_exchange(self, ours: dict[str, Any]) -> None:
         """What the bot booked late counts only where we had nothing: that is found by validate."""
+        closed = dict.fromkeys(MARKETS, Decimal("0.01") * (1 + len(self.positions)))
+        for one in self.positions:
+            closed[one.symbol] += one.quantity if one.closed_at else ZERO
         for symbol in MARKETS:
-            native = self.bench.world.market(symbol).listing("binanceusdm").native_id
-            closed = sum(
-                (one.quantity for one in self.positions if one.symbol == symbol and one.closed_at),
-                ZERO,
-            )
-            ours = sum(
-                (
-                    qty
-                    for _, status, at, qty in self.ours().values()
-                    if at == native and status == "filled"
-                ),
-                ZERO,
-            )
-            dust = Decimal("0.01") * (1 + len(self.positions))
-            assert ours <= closed + dust, "invariant 3"
+            native = self.bench.native(symbol)
+            standing = [row for row in ours.values() if row[1:3] == ("filled", native)]
+            assert sum((row[3] for row in standing), ZERO) <= closed[symbol], "invariant 3"
 
-    @invariant()
     def the_audit_agrees_with_the_ledger(self) -> None:
         assert self.bench.rows(_AUDIT_AND_LEDGER_DISAGREE) == [], "invariant 8"
         assert self.bench.rows(_TWO_IDS) == [], "invariant 4"
@@ -352,8 +403,7 @@ class Machine(RuleBasedStateMachine):
         self.the_audit_agrees_with_the_ledger()
         found = {one.key.trade_id for one in validate(self.bench.desk).over_closed}
         assert found == self.over_closed(), "what came too late is not named"
-        with closing(Database(self.bench.service_url)) as database:
-            assert verify(database).breaks == (), "the chain is broken"
+        assert verify(self.bench.database).breaks == (), "the chain is broken"
 
     def over_closed(self) -> set[str]:
         rows = self.bench.rows(
@@ -379,6 +429,6 @@ def replace_endpoint(fault: Fault, endpoint: str) -> Fault:
     return Fault(kind=fault.kind, status=fault.status, endpoint=endpoint)
 
 
-def machine_on(bench: Bench, wire: Wire) -> type[Machine]:
+def machine_on(bench: QuickBench, wire: Wire) -> type[Machine]:
     """A kind of machine that works at this bench."""
-    return type("MachineAtBench", (Machine,), {"bench": bench, "wire": wire, "steps": 0})
+    return type("MachineAtBench", (Machine,), {"bench": bench, "wire": wire, "ran": Counter()})

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import sys
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 
 import hypothesis
+import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from tests.cycle.wire import wire_to
-from tests.proofs.machine import machine_on
+from tests.proofs.machine import Machine, machine_on
+from tests.proofs.quick import QuickBench, quick
+from tests.proofs.results import Keeper
 
 SOAK_SECONDS = int(os.environ.get("UNGHOST_SOAK_SECONDS", "0"))
 PROFILE = settings(
@@ -26,25 +32,63 @@ PROFILE = settings(
 )
 
 
-def test_the_invariants_hold_whatever_happens(own_bench):
-    with wire_to(own_bench.service_url) as wire:
-        machine = machine_on(own_bench, wire)
-        if not SOAK_SECONDS:
-            run_state_machine_as_test(machine, settings=PROFILE)
-            assert machine.steps >= PROFILE.max_examples
-            return
+@pytest.fixture
+def quick_bench(own_bench) -> Iterator[QuickBench]:
+    made = quick(own_bench)
+    yield made
+    made.leave()
+
+
+@pytest.fixture
+def machine(quick_bench) -> Iterator[type[Machine]]:
+    with wire_to(quick_bench.service_url) as wire:
+        yield machine_on(quick_bench, wire)
+
+
+@pytest.fixture
+def _quiet() -> Iterator[None]:
+    """What a hundred thousand steps log, nobody reads."""
+    chosen = structlog.get_config()
+    level = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    structlog.configure(wrapper_class=level, cache_logger_on_first_use=False)
+    yield
+    structlog.configure(**chosen)
+
+
+@pytest.mark.usefixtures("_quiet")
+def test_the_invariants_hold_whatever_happens(machine):
+    if SOAK_SECONDS:
         soak(machine)
+    else:
+        run_state_machine_as_test(machine, settings=PROFILE)
+    assert machine.steps >= PROFILE.max_examples
 
 
 def soak(machine):
-    """Seed after seed, each told before it is run."""
-    end = time.monotonic() + SOAK_SECONDS
-    first = int(os.environ.get("UNGHOST_SOAK_SEED", secrets.randbelow(1_000_000)))
-    seed = first
-    while time.monotonic() < end:
+    """Seed after seed; what was found so far is kept after each."""
+    begun, keeper = time.monotonic(), Keeper("soak")
+    seed = first = int(os.environ.get("UNGHOST_SOAK_SEED", secrets.randbelow(1_000_000)))
+    while True:
         chosen = hypothesis.seed(seed)(machine)
-        run_state_machine_as_test(chosen, settings=PROFILE)
+        try:
+            run_state_machine_as_test(chosen, settings=PROFILE)
+        except BaseException as error:
+            if isinstance(error, Exception):
+                keeper.keep(figures(machine, first, seed, begun), f"seed {seed}: {error}")
+            raise
+        keeper.keep(figures(machine, first, seed, begun))
+        left = timedelta(seconds=max(0, int(SOAK_SECONDS - (time.monotonic() - begun))))
+        sys.stderr.write(f"seed {seed}: {machine.steps} steps so far, {left} left\n")
+        if not left:
+            return
         seed += 1
-        left = timedelta(seconds=int(max(0, end - time.monotonic())))
-        sys.stderr.write(f"seed {seed - 1}: {machine.steps} steps so far, {left} left\n")
-    sys.stderr.write(f"seeds {first} to {seed - 1}, {machine.steps} steps, no violation\n")
+
+
+def figures(machine, first: int, last: int, begun: float) -> dict:
+    return {
+        "seeds": [first, last],
+        "steps": machine.steps,
+        "examples": machine.examples,
+        "rules": dict(sorted(machine.ran.items())),
+        "seconds": int(time.monotonic() - begun),
+    }

@@ -1,0 +1,119 @@
+"""What a cycle would decide, decided again with the evidence mixed, lessened and taken away.
+
+The numbers are those of `unghost.decide`. Nothing here asks the database or the venue: it holds
+the evidence of one draft against the core, as often as a state machine takes a step.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from unghost.cycle import Draft
+from unghost.decide import decide
+from unghost.ids import backfill_order_id
+from unghost.model import (
+    Candidate,
+    Evidence,
+    Flatness,
+    Mode,
+    PauseState,
+    PositionSide,
+    Rules,
+    Ruling,
+)
+from unghost.netting import split
+
+
+def confirm(draft: Draft, rules: Rules, *, standing: set[str], paused: bool) -> None:
+    """Raises AssertionError, with the invariant's number, where the draft is unsound."""
+    now = max((one.as_of for one in draft.evidences), default=draft.pause.as_of)
+
+    def decided(evidences: Iterable[Evidence], mode: Mode = Mode.APPLY) -> tuple[Ruling, ...]:
+        return decide(evidences, pause=draft.pause, rules=replace(rules, mode=mode), now=now)
+
+    found = decided(draft.evidences)
+    assert decided(map(reversed_, reversed(draft.evidences))) == found, "invariant 1"
+    dry = decided(draft.evidences, Mode.DRY_RUN)
+    assert candidates(dry) == candidates(found), "invariant 7: a dry run holds something else"
+    for evidence in draft.evidences:
+        of_market = candidates(decided([evidence]))
+        if of_market:
+            assert paused, "invariant 8: a row while trading"
+            assert draft.pause.state is PauseState.PAUSED, "invariant 8"
+            assert is_flat(evidence), "invariant 8"
+        for less in without_a_reading(evidence):
+            assert not candidates(decided([less])), "invariant 2: less evidence, a row more"
+        fewer = without_a_closing(evidence)
+        assert no_more(candidates(decided([fewer])), of_market), "invariant 2: a fill less"
+    drafted = candidates(draft.rulings)
+    assert not {one.order_id for one in drafted} & standing, "invariant 5: it stands already"
+    assert all(one.order_id == expected_id(one, draft.evidences) for one in drafted), "invariant 4"
+    assert len({one.order_id for one in drafted}) == len(drafted), "invariant 4"
+
+
+def candidates(rulings: Iterable[Ruling]) -> list[Candidate]:
+    return [one for ruling in rulings for one in ruling.candidates]
+
+
+def reversed_(evidence: Evidence) -> Evidence:
+    """The same evidence in another order."""
+    return replace(
+        evidence,
+        lifecycles=evidence.lifecycles[::-1],
+        ledger_rows=evidence.ledger_rows[::-1],
+        fills=replace(evidence.fills, fills=evidence.fills.fills[::-1]),
+    )
+
+
+def is_flat(evidence: Evidence) -> bool:
+    readings = (evidence.position_before, evidence.position_after)
+    return all(one.flatness is Flatness.FLAT for one in readings)
+
+
+def without_a_reading(evidence: Evidence) -> Iterator[Evidence]:
+    before, after = evidence.position_before, evidence.position_after
+    yield replace(evidence, position_before=replace(before, flatness=Flatness.UNKNOWN, size=None))
+    yield replace(evidence, position_after=replace(after, flatness=Flatness.UNKNOWN, size=None))
+    yield replace(evidence, fills=replace(evidence.fills, complete=False, detail="cut short"))
+
+
+def without_a_closing(evidence: Evidence) -> Evidence:
+    """Without the earliest closing fill: most of all rests on it."""
+    parts = split(evidence.fills.fills, evidence.position_after, spot=False)
+    closing = [part.fill for part in parts if part.closing]
+    if not closing:
+        return evidence
+    first = min(closing, key=lambda fill: fill.filled_at)
+    left = tuple(fill for fill in evidence.fills.fills if fill != first)
+    return replace(evidence, fills=replace(evidence.fills, fills=left))
+
+
+def no_more(less: Iterable[Candidate], more: Iterable[Candidate]) -> bool:
+    before, after = by_leg(more), by_leg(less)
+    return all(quantity <= before[leg] for leg, quantity in after.items())
+
+
+def by_leg(found: Iterable[Candidate]) -> dict[PositionSide, Decimal]:
+    total: dict[PositionSide, Decimal] = defaultdict(Decimal)
+    for one in found:
+        total[one.position_side] += one.quantity
+    return total
+
+
+def expected_id(one: Candidate, evidences: Sequence[Evidence]) -> str:
+    """By the checklist's formula, from the fills themselves; dust has no fill."""
+    times = [
+        fill.filled_at
+        for evidence in evidences
+        for fill in evidence.fills.fills
+        if fill.exchange_order_id == one.exchange_order_id
+    ]
+    return backfill_order_id(
+        profile_id=one.key.profile_id,
+        trade_id=one.key.trade_id,
+        exchange_order_id=one.exchange_order_id,
+        filled_at=max(times, default=one.filled_at),
+    )

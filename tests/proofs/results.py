@@ -1,0 +1,88 @@
+"""What the proofs found, as they keep it: one JSON file for each run, in `.proof/`.
+
+A file is written whole or not at all, and anew while its run goes on: what ends early still counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+from benchmarks.report import Machine, this_machine
+
+HOUSE: Final = Path(__file__).resolve().parents[2]
+FOLDER_VARIABLE: Final = "UNGHOST_PROOF"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """`figures` are numbers or texts of the run; `violations` says each in words, none is best.
+
+    `commit` ends in `+` where files of the project differed from it.
+    """
+
+    part: str
+    commit: str
+    machine: Machine
+    figures: dict[str, Any]
+    violations: tuple[str, ...] = ()
+
+
+def folder() -> Path:
+    """Where results are kept; made where it is missing."""
+    made = Path(os.environ.get(FOLDER_VARIABLE) or HOUSE / ".proof")
+    made.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def _git(*words: str) -> str:
+    run = subprocess.run(
+        ["git", *words], cwd=HOUSE, capture_output=True, text=True, check=False, timeout=60
+    )
+    return run.stdout.strip() if run.returncode == 0 else ""
+
+
+def commit() -> str:
+    """The commit that runs, in 12 characters; `unknown` outside a checkout."""
+    head = _git("rev-parse", "--short=12", "HEAD") or "unknown"
+    return f"{head}+" if _git("status", "--porcelain") else head
+
+
+class Keeper:
+    """Keeps one run's result under one name, from its first figure to its last."""
+
+    def __init__(self, part: str) -> None:
+        self.part = part
+        self._commit = commit()
+        self._path = folder() / f"{part}-{uuid4().hex[:12]}.json"
+
+    def keep(self, figures: dict[str, Any], *violations: str) -> Result:
+        result = Result(
+            part=self.part,
+            commit=self._commit,
+            machine=this_machine(),
+            figures=figures,
+            violations=violations,
+        )
+        unfinished = self._path.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
+        unfinished.replace(self._path)
+        return result
+
+
+def kept(where: Path) -> Iterator[Result]:
+    """Every result in a folder. Raises ValueError for a file that is none."""
+    for path in sorted(where.glob("*.json")):
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            told["machine"] = Machine(**told["machine"])
+            told["violations"] = tuple(told["violations"])
+            yield Result(**told)
+        except (TypeError, KeyError, ValueError) as error:
+            raise ValueError(f"{path.name} is no result of a proof: {error}") from error
