@@ -535,3 +535,14 @@ def test_a_lifecycle_that_stays_open_tells_the_orders_that_it_did_not_get():
     found = ruled(evidence(rows, [*fills, sell("s2", 2, 700)]))
     refused = next(one for one in found if one.refusals)
     assert [order["exchange_order_id"] for order in refused.evidence["orders"]] == ["s2"]
+
+
+def test_a_filled_row_without_quantity_accounts_for_the_whole_order_that_it_names():
+    rows = [
+        entry("e1", 5, 0),
+        exit_("x1", 5, 90, status="canceled", xid="o1"),
+        exit_("x2", None, 100, trade=None, xid="o1"),
+    ]
+    fills = [buy("xe1", 5, 0), sell("o1", 5, 100)]
+    assert claimed(rows[:2], fills) == {"t-1": ["o1 5 id_link"]}
+    assert claimed(rows, fills) == {"t-1": []}

@@ -87,6 +87,21 @@ def test_two_applies_at_once_write_each_row_once(bench):
     assert_audit_is_the_ledger(bench)
 
 
+def test_intents_that_another_run_has_settled_are_not_written(bench):
+    bench.ghost("t-1")
+    bench.pause()
+    settle = (
+        "UPDATE reconciliation_backfill_audit"
+        " SET decision = 'NO_GO', reason = 'interrupted_before_apply'"
+        " WHERE decision = 'PENDING_APPLY'"
+    )
+    just_before_writing(bench, lambda: bench.run(settle))
+    with pytest.raises(DatabaseError, match="settled by another run"):
+        bench.apply()
+    assert bench.backfills() == []
+    assert_audit_is_the_ledger(bench)
+
+
 SCRIPT = """
 import json, sys
 from unghost.adapters.postgres.connection import Database

@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.proofs.results import Keeper
+
 HOUSE: Final = Path(__file__).resolve().parents[2]
 SOURCE: Final = HOUSE / "src" / "unghost"
 CORE: Final = ("tests/core",)
@@ -161,7 +163,8 @@ MUTANTS: Final = (
        "    told = world.exchange.positions(list(windows))\n    now = world.clock()\n",
        "    told: dict[str, PositionReading] = {}\n    now = world.clock()\n", CYCLE),
     _m("gather.py", "trading while it is read goes unnoticed",
-       "return replace(fills, complete=False, detail=detail)", "return fills", CYCLE),
+       "return replace(fills, complete=False, detail=detail)", "return fills",
+       ("tests/cycle/test_faults.py",)),
     _m("gather.py", "the window does not reach back to the entry",
        "return Window(start_at=first - ENTRY_MARGIN, end_at=now + END_MARGIN)",
        "return Window(start_at=now, end_at=now + END_MARGIN)", CYCLE),
@@ -205,10 +208,27 @@ def broken_copies(mutant: Mutant, folder: Path) -> None:
     """Copy the source into `folder`, with the mutant in it. Raises ValueError where it is stale."""
     shutil.copytree(SOURCE, folder / "unghost", ignore=shutil.ignore_patterns("__pycache__"))
     path = folder / "unghost" / mutant.file
-    text = path.read_text(encoding="utf-8")
+    path.write_text(broken(mutant, path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def broken(mutant: Mutant, text: str) -> str:
+    """The text of its file with the mutant in it. Raises ValueError where it is stale."""
     if text.count(mutant.old) != 1:
-        raise ValueError(f"{mutant.name}: its text stands {text.count(mutant.old)} times")
-    path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+        raise ValueError(
+            f"{mutant.file}: {mutant.name}: its text stands there {text.count(mutant.old)} times"
+        )
+    return text.replace(mutant.old, mutant.new)
+
+
+def stale(mutants: Sequence[Mutant]) -> list[str]:
+    """A sentence for each mutant that no longer fits the source."""
+    found = []
+    for mutant in mutants:
+        try:
+            broken(mutant, (SOURCE / mutant.file).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            found.append(str(error))
+    return found
 
 
 def judge(mutant: Mutant) -> Verdict:
@@ -248,16 +268,23 @@ def _say(line: str) -> None:
 
 
 def main() -> int:
-    """Print each mutant with the test that catches it; exit 1 where one survives."""
+    """Print each mutant with the test that catches it; exit 1 where one survives, 2 where unfit."""
     parser = argparse.ArgumentParser(description="Break each guard and see whether a test notices.")
     parser.add_argument("names", nargs="*", help="parts of names; default: all")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     chosen = [one for one in MUTANTS if not asked.names or any(n in one.name for n in asked.names)]
-    verdicts = []
+    if unfit := stale(chosen):
+        sys.stderr.write("\n".join([*unfit, ""]))
+        return 2
+    verdicts, keeper = [], Keeper("mutants")
     for verdict in judge_all(chosen, asked.jobs):
         verdicts.append(verdict)
+        keeper.keep(
+            {"mutants": {f"{one.file}: {one.name}": one.caught_by for one in verdicts}},
+            *(f"{one.name}: no test notices" for one in verdicts if one.caught_by is None),
+        )
         if not asked.json:
             words = f"caught by {verdict.caught_by}" if verdict.caught_by else "SURVIVED"
             _say(f"{verdict.file:12} {verdict.name}: {words}")

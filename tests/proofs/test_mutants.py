@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from tests.proofs.mutants import MUTANTS, SOURCE
+from tests.proofs.mutants import MUTANTS, SOURCE, stale
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)
@@ -15,3 +17,11 @@ def test_a_mutant_breaks_what_is_there(mutant):
 
 def test_there_are_enough_of_them_and_no_two_are_the_same():
     assert len({(one.file, one.old, one.new) for one in MUTANTS}) == len(MUTANTS) >= 30
+
+
+def test_a_mutant_whose_text_is_gone_is_told():
+    gone = replace(MUTANTS[0], old="what nobody wrote")
+    lost = replace(MUTANTS[0], file="nowhere.py")
+    assert stale([MUTANTS[0]]) == []
+    assert "stands there 0 times" in stale([gone])[0]
+    assert len(stale([gone, lost])) == 2
