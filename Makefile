@@ -2,7 +2,7 @@
 #
 #   PYTHON=/path/to/python   the interpreter to make .venv with; default: the first good one found
 #   ARGS="..."               more arguments for the command that a target runs
-#   SECONDS=...              how long `make soak` runs
+#   SECONDS=...              how long `make soak` runs, and the state machine in `make proof`
 
 SHELL := /bin/sh
 PYTHON ?=
@@ -20,7 +20,7 @@ export UV_NATIVE_TLS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test fidelity bench check format lock coverage soak mutants picture screenshots audit-deps clean
+.PHONY: help demo test fidelity bench check format lock coverage soak mutants proof picture screenshots audit-deps clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +64,9 @@ soak: .venv/.dev-stamp ## let the state machine run for SECONDS (default 600), s
 
 mutants: .venv/.dev-stamp ## break each guard in a copy, and name the test that notices
 	@$(PY) -m tests.proofs.mutants $(ARGS)
+
+proof: .venv/.dev-stamp ## try all proofs, the state machine for SECONDS, and write docs/proof.md
+	@$(PY) -m tests.proofs.pack --seconds $(SECONDS) $(ARGS)
 
 picture: .venv/.run-stamp ## draw the picture of the demo anew, docs/images/demo.svg
 	@mkdir -p docs/images

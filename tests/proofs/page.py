@@ -1,0 +1,83 @@
+"""The page of what was tried and what held, from kept results alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from tests.proofs.results import Result
+
+HEAD: Final = """# What was tried, and what held
+
+Written by `make proof` from the results of its runs; change nothing here by hand. A part that says
+"not run" was not run for this page. A commit that ends in `+` had changes that were not committed.
+"""
+WORDS: Final = {
+    "crash points": "The process is killed at statements of an apply, a rollback and a reinstate;"
+    " the next run must leave what an undisturbed one leaves",
+    "fault matrix": "Every fault of an exchange, at every call of a cycle, on each simulated venue",
+    "races": "Several applies at once, and a bot that writes meanwhile",
+    "chain": "The hash chain of the record: tampering is found, concurrent writers do not fork it",
+    "rights": "What each database role may do, and what the database itself refuses",
+    "hostile input": "Answers, files, settings and requests that are broken or meant to harm",
+    "fidelity": "Made-up trading histories whose truth is known",
+    "soak": "A bot, an exchange and an operator that do anything at any time; the invariants are"
+    " checked after every step",
+    "mutants": "Guards broken one by one in a copy of the source: a test must notice each",
+}
+
+
+def written(results: Sequence[Result], names: Sequence[str]) -> str:
+    """The page as Markdown, a section for each name."""
+    lines = [HEAD]
+    for name in names:
+        of_part = [one for one in results if one.part == name]
+        lines += [f"## {name.capitalize()}", "", f"{WORDS[name]}.", ""]
+        lines += [*_section(of_part), ""] if of_part else ["Not run.", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _section(results: Sequence[Result]) -> Iterator[str]:
+    yield "| commit | machine | figures | violations |"
+    yield "|---|---|---|---|"
+    for one in sorted(results, key=lambda one: (one.commit, str(one.figures))):
+        told = "; ".join(figures(one))
+        yield f"| `{one.commit}` | {_machine(one)} | {told} | {len(one.violations)} |"
+    if any("steps" in one.figures for one in results):
+        yield ""
+        yield f"Steps in all: {sum(one.figures.get('steps', 0) for one in results)}."
+    yield from _violations(results)
+    yield from _mutants(results)
+
+
+def figures(result: Result) -> Iterator[str]:
+    """Each figure that is a number or a range, by its name."""
+    for name, value in result.figures.items():
+        if name == "seeds":
+            yield f"seeds {value[0]} to {value[1]}"
+        elif name == "mutants":
+            yield f"{len(value)} mutants, {sum(by is not None for by in value.values())} caught"
+        elif isinstance(value, int):
+            yield f"{name} {value}"
+
+
+def _machine(result: Result) -> str:
+    machine = result.machine
+    return f"{machine.cores} cores, {machine.processor}, {machine.system}, Python {machine.python}"
+
+
+def _violations(results: Sequence[Result]) -> Iterator[str]:
+    found = [(one.commit, words) for one in results for words in one.violations]
+    if found:
+        yield ""
+        yield from (f"- on `{commit}`: {' '.join(words.split())}" for commit, words in found)
+
+
+def _mutants(results: Sequence[Result]) -> Iterator[str]:
+    for one in results:
+        if "mutants" in one.figures:
+            yield ""
+            yield from (
+                f"- {name}: {f'`{by}`' if by else 'no test notices'}"
+                for name, by in one.figures["mutants"].items()
+            )

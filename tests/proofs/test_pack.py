@@ -1,0 +1,77 @@
+"""The page holds what was kept, each figure of it, and tells what was not run."""
+
+from __future__ import annotations
+
+import pytest
+from benchmarks.report import this_machine
+from tests.proofs.pack import TESTS, counted, main, parts
+from tests.proofs.page import WORDS, written
+from tests.proofs.results import FOLDER_VARIABLE, HOUSE, Keeper, Result, kept
+
+
+def result(part: str, *violations: str, commit: str = "abc", **figures) -> Result:
+    return Result(
+        part=part,
+        commit=commit,
+        machine=this_machine(),
+        figures=figures,
+        violations=violations,
+    )
+
+
+def test_steps_of_several_runs_are_added_and_each_names_its_commit():
+    page = written(
+        [
+            result("soak", seeds=[5, 8], steps=70),
+            result("soak", commit="def+", seeds=[1, 2], steps=30),
+        ],
+        ["soak"],
+    )
+    assert "Steps in all: 100." in page
+    assert "`abc`" in page
+    assert "`def+`" in page
+    assert "seeds 5 to 8; steps 70 | 0 |" in page
+
+
+def test_a_violation_is_told_and_a_part_that_did_not_run_too():
+    page = written([result("soak", "seed 7: invariant\n3", steps=1)], ["soak", "chain"])
+    assert "| 1 |" in page
+    assert "- on `abc`: seed 7: invariant 3" in page
+    assert page.endswith("Not run.\n")
+
+
+def test_each_mutant_is_listed_with_the_test_that_catches_it():
+    page = written([result("mutants", mutants={"a.py: x": "t::y", "a.py: z": None})], ["mutants"])
+    assert "2 mutants, 1 caught" in page
+    assert "- a.py: x: `t::y`" in page
+    assert "- a.py: z: no test notices" in page
+
+
+def test_what_a_keeper_keeps_is_read_back_and_only_its_last_word(tmp_path, monkeypatch):
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    keeper = Keeper("soak")
+    keeper.keep({"steps": 1})
+    last = keeper.keep({"steps": 2}, "seed 1: invariant 3")
+    assert list(kept(tmp_path)) == [last]
+    (tmp_path / "odd.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"odd\.json"):
+        list(kept(tmp_path))
+
+
+def test_outcomes_are_counted_from_the_report():
+    report = """<testsuites><testsuite>
+        <testcase classname="a" name="b"/><testcase classname="a" name="c"><skipped/></testcase>
+        <testcase classname="a" name="d"><failure/></testcase>
+        <testcase classname="a" name="e"><error/></testcase></testsuite></testsuites>"""
+    assert counted(report) == ({"tests": 4, "held": 1, "skipped": 1}, ["a::d", "a::e"])
+
+
+def test_every_part_has_words_and_its_tests_are_there():
+    assert {*parts(1, 1), "mutants"} == set(WORDS)
+    assert [path for paths in TESTS.values() for path in paths if not (HOUSE / path).exists()] == []
+
+
+def test_a_part_that_nobody_knows_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["chains"])
+    assert "no such part: chains" in capsys.readouterr().err
