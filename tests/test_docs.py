@@ -14,6 +14,7 @@ from unghost.settings import Settings
 HOUSE = Path(__file__).resolve().parent.parent
 README = (HOUSE / "README.md").read_text(encoding="utf-8")
 REASONS = (HOUSE / "docs/reasons.md").read_text(encoding="utf-8")
+SCALE = (HOUSE / "docs/scale.md").read_text(encoding="utf-8")
 VENUES = (HOUSE / "docs/add-a-venue.md").read_text(encoding="utf-8")
 COMMANDS = (
     "demo init doctor detect evidence import-fills cycle go-no-go validate rollback reinstate audit"
@@ -24,6 +25,27 @@ COMMANDS = (
 @pytest.mark.parametrize(("exchange", "market"), READERS)
 def test_every_reader_is_among_the_venues_in_figures(exchange, market):
     assert f"| `{exchange}` | {market} |" in VENUES
+
+
+ALONE = ("grants", "indexes", "migrations", "requirements", "sample", "sample_rows", "schema")
+"""Statements that set things up, once."""
+
+
+def unsharded():
+    """Statements on the bot's ledger or our tables that do not name the profile."""
+    for path in sorted((HOUSE / "src/unghost/sql").glob("*.sql")):
+        _, *blocks = re.split(r"^-- name: ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        for name, block in (one.split("\n", 1) for one in blocks):
+            words = re.sub("--.*", "", block)
+            tables = re.search(r"\b(orders|reconciliation_\w+|procrastinate_\w+)\b", words)
+            if path.stem not in ALONE and tables and "profile_id" not in words:
+                yield f"{path.stem}: {name}"
+
+
+def test_what_a_sharded_database_would_ask_everywhere_is_told():
+    told = set(re.findall(r"^\| (`.*?`) \|", SCALE, re.MULTILINE))
+    names = {name for line in told for name in re.findall(r"`(\w+: \w+)`", line)}
+    assert names == set(unsharded())
 
 
 @pytest.mark.parametrize("word", (*Reason, *Decision))
