@@ -61,7 +61,12 @@ class Ceiling:
     def way_on(self) -> str:
         """What to do about it, where it is exceeded."""
         raised = f"raise {self.setting} if that much is right"
-        return f"allow it with --allow-share, or {raised}" if self.asks else raised
+        if not self.asks:
+            return raised
+        return (
+            "allow it for this batch (--allow-share, `allow_share` in the API, the box in the"
+            f" console), or {raised}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

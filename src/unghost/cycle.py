@@ -100,6 +100,8 @@ class Desk:
     """Imported files of fills; None where there are none to ask."""
     accounts: SeenAccounts | None = None
     """Which account each profile's key sees; None where nobody asks."""
+    share_allowed_by: str = ""
+    """Who has allowed any share of the open lifecycles, for one batch; empty: nobody."""
 
 
 class Outcome(StrEnum):
@@ -389,7 +391,7 @@ def _fill_batch(
         batch_id,
         status=BatchStatus.FINISHED,
         calls=desk.exchange.calls().since(before),
-        notes=[f"{one.sentence}: {one.way_on}" for one in draft.ceilings if one.exceeded],
+        notes=_ceiling_notes(desk, draft.ceilings),
     )
     head = desk.ledger.chain_head()
     _tell_finished(desk, batch, head)
@@ -433,6 +435,28 @@ def _fail(desk: Desk, batch_id: str, before: CallLog) -> None:
         )
     except UnghostError as error:
         log.warning("the failed batch could not be marked", error=str(error))
+
+
+def _ceiling_notes(desk: Desk, ceilings: Sequence[Ceiling]) -> list[str]:
+    """What is exceeded, and what a person has allowed with the share that it came to."""
+    notes = [f"{one.sentence}: {one.way_on}" for one in ceilings if one.exceeded]
+    if desk.share_allowed_by:
+        notes += [
+            f"{one.name}: {one.value}, any allowed by {desk.share_allowed_by}"
+            for one in ceilings
+            if one.asks
+        ]
+    return notes
+
+
+def allowing_share(desk: Desk, *, actor: str) -> Desk:
+    """The desk for one batch that may close any share; the batch says by whose word."""
+    return replace(
+        desk,
+        rules=with_share_allowed(desk.rules),
+        settings_shown={**desk.settings_shown, "allow_share": f"allowed by {actor}"},
+        share_allowed_by=actor,
+    )
 
 
 def _notes(desk: Desk) -> tuple[str, ...]:

@@ -85,8 +85,8 @@ WHAT_TO_DO: Mapping[Reason, str] = {
     Reason.LEDGER_CHANGED: "The ledger moved while the batch ran: run again.",
     Reason.PLAN_DRIFT: "The world moved since the plan: make a new dry run and look at it.",
     Reason.LIMIT_EXCEEDED: (
-        "The batch is too large: its sentence names the ceiling; raise it, or allow the share with"
-        " --allow-share, if that much is right."
+        "The batch is too large: its sentence names the ceiling; raise it, or allow the share for"
+        " this batch (--allow-share, or the console's box), if that much is right."
     ),
     Reason.INTERRUPTED: "An earlier run died before this row was written: run again.",
 }

@@ -49,6 +49,8 @@ def test_the_public_methods_are_the_port_and_the_examination():
         "positions",
         "fills",
         "client_order_ids",
+        "key",
+        "account_id",
         "calls",
         "close",
         "check",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -48,7 +47,7 @@ def cycle(
 
     out = Output(as_json=as_json)
     with opened_desk(out, profile, needs_exchange=True) as at, out.progress() as progress:
-        desk = _allowing(at.desk, allow_share=allow_share)
+        desk = _allowing(at.desk, at.actor, allow_share=allow_share)
         report = run_cycle(desk, actor=at.actor, plan=plan, progress=progress)
     out.result(cycle_view.document(desk, report), *cycle_view.shown(desk, report))
     return OUTCOME_CODES[report.outcome]
@@ -70,16 +69,16 @@ def go_no_go(
 
     out = Output(as_json=as_json)
     with opened_desk(out, profile, needs_exchange=True) as at, out.progress() as progress:
-        desk = _allowing(at.desk, allow_share=allow_share)
+        desk = _allowing(at.desk, at.actor, allow_share=allow_share)
         verdict = judged(desk, batch, allow_partial=allow_partial, progress=progress)
     out.result(verdict, *views.go_no_go_shown(verdict))
     return 0 if verdict.go else NO_GO
 
 
-def _allowing(desk: Desk, *, allow_share: bool) -> Desk:
-    from unghost.ceilings import with_share_allowed
+def _allowing(desk: Desk, actor: str, *, allow_share: bool) -> Desk:
+    from unghost.cycle import allowing_share
 
-    return replace(desk, rules=with_share_allowed(desk.rules)) if allow_share else desk
+    return allowing_share(desk, actor=actor) if allow_share else desk
 
 
 def rollback(

@@ -320,20 +320,28 @@ class Operations:
             act, f"dry run {name}", lambda: self.version(name), do, rests_on=("pause",)
         )
 
-    def apply(self, batch_id: str, act: Act) -> str:
-        """Start an apply of exactly this plan; its batch id."""
+    def apply(self, batch_id: str, act: Act, *, allow_share: bool = False) -> str:
+        """Start an apply of exactly this plan; its batch id.
+
+        `allow_share`: it may close any share of the open lifecycles, and the batch says by whom.
+        """
         plan = self.batch(batch_id)
 
         def do() -> str:
             refused = self.cannot_apply(plan, act.person)
             if refused:
                 raise RefusedError(refused)
-            order = Order(profile_id=plan.profile_id, actor=act.person.name, plan=batch_id)
+            order = Order(
+                profile_id=plan.profile_id,
+                actor=act.person.name,
+                plan=batch_id,
+                allow_share=allow_share,
+            )
             return self._runs.start(order)
 
         return self._once(
             act,
-            f"apply {batch_id}",
+            f"apply {batch_id}{' of any share' if allow_share else ''}",
             lambda: self.batch_version(batch_id),
             do,
             rests_on=("status", "apply", "pause"),

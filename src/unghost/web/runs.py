@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from unghost.assembly import House
-from unghost.cycle import CycleReport, run_cycle
+from unghost.cycle import CycleReport, allowing_share, run_cycle
 from unghost.errors import RefusedError, UnghostError
 
 log = structlog.get_logger("unghost")
@@ -35,11 +35,12 @@ class ProgressSeen:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
-    """What somebody wants run."""
+    """What somebody wants run. `allow_share`: the actor has allowed any share, for this batch."""
 
     profile_id: str
     actor: str
     plan: str | None = None
+    allow_share: bool = False
 
 
 @dataclass(kw_only=True)
@@ -123,6 +124,7 @@ class Runs:
                 order.profile_id, needs_exchange=True, dry_run=order.plan is None
             ) as desk,
         ):
+            allowed = allowing_share(desk, actor=order.actor) if order.allow_share else desk
             return run_cycle(
-                desk, actor=order.actor, plan=order.plan, progress=run, started=run.begin
+                allowed, actor=order.actor, plan=order.plan, progress=run, started=run.begin
             )

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from unghost.cycle import GoNoGo
 from unghost.documents import as_json
@@ -58,6 +58,11 @@ class CycleBody(Body):
     """Without a plan: a dry run. With one: the apply of exactly that dry-run batch."""
 
     plan: Annotated[Line, Field(max_length=100)] | None = None
+    allow_share: StrictBool = Field(
+        default=False,
+        description="The apply may close a larger share of the open lifecycles than"
+        " RECON_EXIT_BACKFILL_MAX_SHARE; the go/no-go tells the share. Only with a plan.",
+    )
 
 
 class Started(BaseModel):
@@ -213,11 +218,13 @@ def cycles(
     """Start a dry run, or (role approver) the apply of a plan; answers with the batch to follow."""
     action = headers.by(person, body.seen)
     if body.plan is None:
+        if body.allow_share:
+            raise Problem(422, "`allow_share` goes with a `plan`: a dry run needs no allowance.")
         batch_id = service.dry_run(profile_id, action)
     else:
         require_role(person, Role.APPROVER)
         _require_of(service.batch(body.plan), service.known(profile_id))
-        batch_id = service.apply(body.plan, action.require_seen())
+        batch_id = service.apply(body.plan, action.require_seen(), allow_share=body.allow_share)
     follow = f"/api/v1/batches/{batch_id}"
     return _answer({"batch_id": batch_id, "follow": follow}, status=202, Location=follow)
 

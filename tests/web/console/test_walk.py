@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from unghost.adapters.postgres.sample_rows import orders_state
@@ -170,4 +171,30 @@ def test_a_page_that_is_out_of_date_is_told_what_moved(sit, fresh_scene):
     expect(other.page.locator(".figures")).to_contain_text(f"APPLIED{ROWS}")
     early.page.get_by_role("button", name="Apply this plan").click()
     expect(early.page.get_by_role("listitem").filter(has_text="newest apply")).to_be_visible()
+    assert backfills(fresh_scene) == ROWS
+
+
+@pytest.fixture
+def low_ceiling(monkeypatch):
+    """A share counts from the first lifecycle on, and a tenth of them is the most."""
+    monkeypatch.setattr("unghost.ceilings.SHARE_COUNTS_FROM", 1)
+    monkeypatch.setenv("RECON_EXIT_BACKFILL_MAX_SHARE", "0.1")
+
+
+def test_a_large_share_is_applied_when_the_box_is_ticked_too(low_ceiling, sit, fresh_scene):
+    page = sit(fresh_scene, "approver").page
+    pause(page)
+    page.get_by_role("link", name="demo", exact=True).click()
+    page.get_by_role("button", name="Dry run").click()
+    page.wait_for_url("**/batches/*")
+    expect(page.locator("#go .lamp").first).to_have_text("NO-GO")
+    box = page.get_by_role("checkbox", name=f"{REPAIRED} of {len(CASES)} open lifecycles")
+    expect(box).not_to_be_checked()
+    page.get_by_label("Type").fill(str(ROWS))
+    page.get_by_role("button", name="Apply this plan").click()  # the browser asks for the box
+    assert backfills(fresh_scene) == 0
+    box.check()
+    page.get_by_role("button", name="Apply this plan").click()
+    expect(page.locator(".figures")).to_contain_text(f"APPLIED{ROWS}")
+    expect(page.get_by_text("any allowed by approver")).to_be_visible()
     assert backfills(fresh_scene) == ROWS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, Form, HTTPException
 
@@ -32,6 +32,7 @@ class ActionForm:
     key: str
     reason: str
     confirmation: str
+    allow_share: bool
     back: str
 
     def act(self, person: Person) -> Act:
@@ -55,11 +56,18 @@ def filled_form(  # noqa: PLR0917 - the fields of a form
     key: Short = "",
     reason: Short = "",
     confirmation: Short = "",
+    allow_share: Annotated[Literal["", "yes"], Form()] = "",
     back: Short = "",
 ) -> ActionForm:
     """Read the form."""
     return ActionForm(
-        csrf=csrf, seen=seen, key=key, reason=reason, confirmation=confirmation, back=back
+        csrf=csrf,
+        seen=seen,
+        key=key,
+        reason=reason,
+        confirmation=confirmation,
+        allow_share=allow_share == "yes",
+        back=back,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from unghost.adapters.postgres.history import History, Lived
 from unghost.adapters.postgres.service import LoopState
+from unghost.criteria import Verdict, within_share
 from unghost.cycle import Desk, GoNoGo, detect_ghosts
 from unghost.model import (
     AuditRow,
@@ -113,7 +114,20 @@ class GoShown:
     @property
     def may_apply(self) -> bool:
         """Whether the form is shown."""
-        return self.verdict is not None and self.verdict.go and not self.why_not
+        return self.verdict is not None and self.may_go and not self.why_not
+
+    @property
+    def may_go(self) -> bool:
+        """Whether it is a go, or would be if a person allowed the share."""
+        return self.verdict is not None and (self.verdict.go or bool(self.share_asked))
+
+    @property
+    def share_asked(self) -> str:
+        """The share that somebody has to allow, where nothing else speaks against the plan."""
+        criteria = self.verdict.criteria if self.verdict is not None else ()
+        against = [one for one in criteria if one.verdict is Verdict.NO_GO]
+        only_share = [one.name for one in against] == [within_share.__name__]
+        return against[0].value if only_share else ""
 
 
 def latest_plan(batches: Iterable[Batch]) -> Batch | None:

@@ -259,7 +259,8 @@ def apply(batch_id: str, person: Approver, stage: Stage, form: Filled) -> Respon
             f"You typed {form.confirmation.strip()!r}, and the plan holds {rows} rows: nothing was"
             f" done. Type {rows} to apply it."
         )
-    return leads_to(batch_address(stage.apply(batch_id, form.act(person))))
+    started = stage.apply(batch_id, form.act(person), allow_share=form.allow_share)
+    return leads_to(batch_address(started))
 
 
 @router.get("/batches/{batch_id}/{name}")
