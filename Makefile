@@ -3,11 +3,13 @@
 #   PYTHON=/path/to/python   the interpreter to make .venv with; default: the first good one found
 #   ARGS="..."               more arguments for the command that a target runs
 #   SECONDS=...              how long `make soak` runs, and the state machine in `make proof`
+#   WORLDS=...               how many worlds `make fidelity` leads through the database and the venue
 
 SHELL := /bin/sh
 PYTHON ?=
 ARGS ?=
 SECONDS ?= 600
+WORLDS ?= 200
 PYTHONS := python3 python3.13 python3.12 python3.11
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest --numprocesses auto --maxprocesses 8 --cov
@@ -33,6 +35,8 @@ test: .venv/.dev-stamp ## run every test, and fail where too little is covered
 
 fidelity: .venv/.dev-stamp ## hold the decisions on 20 000 made-up lifecycles against the truth
 	@$(PY) -m tests.worlds $(ARGS)
+	@$(if $(ARGS),,UNGHOST_WORLDS=$(WORLDS) $(PY) -m pytest --quiet --no-cov \
+		--numprocesses auto --maxprocesses 8 tests/cycle/test_worlds.py)
 
 bench: .venv/.dev-stamp ## measure all figures, print them beside their targets, write docs/performance.md
 	@$(PY) -m benchmarks $(ARGS)
