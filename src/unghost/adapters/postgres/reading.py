@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from sys import intern
 from typing import Any, Final
 
-from psycopg import Connection
+from psycopg import Connection, capabilities
 
 from unghost.adapters.postgres.indexes import can_hint
 from unghost.adapters.postgres.schema import LedgerShape
@@ -32,6 +33,20 @@ OVERLAP: Final = timedelta(minutes=2)
 """How far the fast path looks back before where it last looked: a transaction that commits late, or
 a bot whose clock is behind, is seen as long as it is not later than this."""
 
+_CHUNK: Final = 1000 if capabilities.has_stream_chunked() else 1
+"""Rows that the driver hands over at a time; older client libraries know one by one alone."""
+
+_FEW_WORDS: Final = (
+    "profile_id",
+    "symbol",
+    "action",
+    "status",
+    "side",
+    "position_side",
+    "fee_currency",
+)
+"""Columns in which thousands of rows say the same: one text is kept for all of them."""
+
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -45,6 +60,16 @@ class Session:
     def rows(self, stem: str, name: str, **parameters: object) -> list[dict[str, Any]]:
         """Run a block that is fitted to the table, and return what it answers."""
         return self.conn.execute(compose(stem, name, self.shape), parameters).fetchall()
+
+    def ledger_rows(self, stem: str, name: str, **parameters: object) -> Iterator[LedgerRow]:
+        """Run a block that answers rows of `orders`, and make each as it comes.
+
+        A market that is busy has a hundred thousand rows in its window: the driver's own copies of
+        them are not kept beside ours.
+        """
+        with self.conn.cursor() as cursor:
+            statement = compose(stem, name, self.shape)
+            yield from map(_ledger_row, cursor.stream(statement, parameters, size=_CHUNK))
 
     def run(self, stem: str, name: str, **parameters: object) -> None:
         """Run a block that is fitted to the table and answers nothing."""
@@ -108,7 +133,7 @@ class Reader(ABC):
     ) -> tuple[LedgerRow, ...]:
         """Filled rows in the window or without a time, and any linked by id; by order_id."""
         with self._session() as session:
-            found = session.rows(
+            found = session.ledger_rows(
                 "ledger",
                 "account_rows",
                 profile_ids=list(profile_ids),
@@ -117,7 +142,7 @@ class Reader(ABC):
                 start_at=start_at,
                 exchange_ids=sorted(exchange_ids),
             )
-        return tuple(sorted(map(_ledger_row, found), key=lambda row: row.order_id))
+            return tuple(sorted(found, key=lambda row: row.order_id))
 
     def rows_of_strangers(
         self, no_strangers: Sequence[str], *, symbols: Collection[str], order_ids: Collection[str]
@@ -201,13 +226,13 @@ def _rows_of_trades(
     session: Session, name: str, trades: Collection[Trade]
 ) -> Mapping[Trade, list[LedgerRow]]:
     ordered = sorted(trades)
-    found = session.rows(
+    found = session.ledger_rows(
         "ledger",
         name,
         profile_ids=[profile_id for profile_id, _ in ordered],
         trade_ids=[trade_id for _, trade_id in ordered],
     )
-    return _by_trade(map(_ledger_row, found))
+    return _by_trade(found)
 
 
 def _by_trade(rows: Iterable[LedgerRow]) -> Mapping[Trade, list[LedgerRow]]:
@@ -242,7 +267,8 @@ def _lifecycle(sums: Mapping[str, Any], rows: Mapping[Trade, list[LedgerRow]]) -
 def _ledger_row(found: Mapping[str, Any]) -> LedgerRow:
     numbers = {name: _decimal(found[name]) for name in ("quantity", "price", "fee")}
     times = {name: utc_or_none(found[name]) for name in ("filled_at", "created_at", "updated_at")}
-    return LedgerRow(**{**found, **numbers, **times})
+    words = {name: found[name] and intern(found[name]) for name in _FEW_WORDS}
+    return LedgerRow(**{**found, **numbers, **times, **words})
 
 
 def _decimal(text: str | None) -> Decimal | None:
