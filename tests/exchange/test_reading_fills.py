@@ -352,9 +352,9 @@ def test_orders_that_were_not_read_to_the_end_are_left_out(bench, fault):
 
 
 def test_more_pages_than_the_bound_are_incomplete(bench, monkeypatch):
-    from unghost.adapters.exchange.venues import binanceusdm
+    from unghost.adapters.exchange.venues import time_then_id
 
-    monkeypatch.setattr(binanceusdm, "MAX_PAGES", 2)
+    monkeypatch.setattr(time_then_id, "MAX_PAGES", 2)
     many(bench.world, 2300, bench.now)
     reading = read(bench.account, bench.btc, bench.window)
     assert (reading.fills, reading.complete) == ((), False)

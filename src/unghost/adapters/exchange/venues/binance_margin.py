@@ -13,6 +13,7 @@ a day before the window until now; else the reading fails, for which way a fill 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -21,9 +22,8 @@ from typing import Any, Final
 from unghost.adapters.exchange.client import Answer, ReadOnlyClient
 from unghost.adapters.exchange.failures import FailureKind, ReadFailed, malformed
 from unghost.adapters.exchange.findings import Finding, Verdict
-from unghost.adapters.exchange.strict import FillSet, exact, fill_of, rows_of, text, to_ms
+from unghost.adapters.exchange.strict import exact, fill_of, rows_of, text, to_ms
 from unghost.adapters.exchange.venues.binance_spot import RIGHTS
-from unghost.adapters.exchange.venues.binanceusdm import Route, Walk, order_ids
 from unghost.adapters.exchange.venues.reader import finding_from, spans
 from unghost.adapters.exchange.venues.spot import (
     Row,
@@ -31,6 +31,7 @@ from unghost.adapters.exchange.venues.spot import (
     object_of,
     rights_finding,
 )
+from unghost.adapters.exchange.venues.time_then_id import Route, every_client_id, every_fill
 from unghost.model import (
     Fill,
     FillReading,
@@ -50,7 +51,13 @@ KEY_RIGHTS: Final = "sapiGetAccountApiRestrictions"
 DAY: Final = timedelta(hours=24)
 CROSS: Final = MappingProxyType({"isIsolated": "FALSE"})
 FILL_ROUTE: Final = Route(
-    endpoint=FILLS, noun="Fills", id_field="id", cursor="fromId", longest=DAY, always=CROSS
+    endpoint=FILLS,
+    noun="Fills",
+    id_field="id",
+    cursor="fromId",
+    longest=DAY,
+    told_as="margin/myTrades",
+    always=CROSS,
 )
 ORDER_ROUTE: Final = Route(
     endpoint=ORDERS,
@@ -104,37 +111,21 @@ class BinanceMarginReader:
 
     async def fills(self, client: ReadOnlyClient, market: Market, window: Window) -> FillReading:
         """Every fill of the window, or ReadFailed; also where the base asset was owed in it."""
-        walk = Walk(
-            client=client,
-            market=market,
-            route=FILL_ROUTE,
-            read_row=lambda row: _fill(client, row, market),
+        told = await every_fill(
+            client, market, window, FILL_ROUTE, lambda row: _fill(client, row, market)
         )
-        await walk.by_id_from_first_row(window)
         asked = await _require_no_debt(client, market, window)
-        fills = FillSet(client.account)
-        fills.add(walk.read)
-        return FillReading(
-            fills=fills.within(window),
-            complete=True,
-            window=window,
-            as_of=walk.asked_at,
-            pages=walk.pages + asked,
-            detail=f"{len(fills)} fills read, to the end of margin/myTrades, and no borrowing of"
-            f" {market.base}, in {walk.pages + asked} calls",
+        return replace(
+            told,
+            pages=told.pages + asked,
+            detail=f"{told.detail}, and no borrowing of {market.base}, in {asked} more",
         )
 
     async def client_order_ids(
         self, client: ReadOnlyClient, market: Market, window: Window
     ) -> Mapping[str, str] | None:
         """From `margin/allOrders`, for orders made in the window, or ReadFailed."""
-        walk = Walk(client=client, market=market, route=ORDER_ROUTE, read_row=order_ids)
-        await walk.by_time(window)
-        found: dict[str, str] = {}
-        for order_id, client_id in walk.read:
-            if found.setdefault(order_id, client_id) != client_id:
-                raise malformed(f"order {order_id} was told with two client ids")
-        return found
+        return await every_client_id(client, market, window, ORDER_ROUTE)
 
     async def account_id(self, client: ReadOnlyClient) -> str | None:
         """None: the margin account's answer names no account."""

@@ -19,8 +19,7 @@ from unghost.adapters.exchange.client import Answer, ReadOnlyClient
 from unghost.adapters.exchange.failures import malformed
 from unghost.adapters.exchange.findings import Finding
 from unghost.adapters.exchange.markets import Listing
-from unghost.adapters.exchange.strict import FillSet, exact, fill_of, rows_of, text
-from unghost.adapters.exchange.venues.binanceusdm import Route, Walk, order_ids
+from unghost.adapters.exchange.strict import exact, fill_of, rows_of, text
 from unghost.adapters.exchange.venues.reader import finding_from
 from unghost.adapters.exchange.venues.spot import (
     Row,
@@ -29,6 +28,7 @@ from unghost.adapters.exchange.venues.spot import (
     object_of,
     rights_finding,
 )
+from unghost.adapters.exchange.venues.time_then_id import Route, every_client_id, every_fill
 from unghost.model import Fill, FillReading, Market, PositionReading, Window
 
 ACCOUNT: Final = "privateGetAccount"
@@ -37,7 +37,9 @@ ORDERS: Final = "privateGetAllOrders"
 KEY_RIGHTS: Final = "sapiGetAccountApiRestrictions"
 
 DAY: Final = timedelta(hours=24)
-FILL_ROUTE: Final = Route(endpoint=FILLS, noun="Fills", id_field="id", cursor="fromId", longest=DAY)
+FILL_ROUTE: Final = Route(
+    endpoint=FILLS, noun="Fills", id_field="id", cursor="fromId", longest=DAY, told_as="myTrades"
+)
 ORDER_ROUTE: Final = Route(
     endpoint=ORDERS, noun="Orders", id_field="orderId", cursor="orderId", longest=DAY
 )
@@ -89,35 +91,15 @@ class BinanceSpotReader:
 
     async def fills(self, client: ReadOnlyClient, market: Market, window: Window) -> FillReading:
         """Every fill of the window, or ReadFailed."""
-        walk = Walk(
-            client=client,
-            market=market,
-            route=FILL_ROUTE,
-            read_row=lambda row: _fill(client, row, market),
-        )
-        await walk.by_id_from_first_row(window)
-        fills = FillSet(client.account)
-        fills.add(walk.read)
-        return FillReading(
-            fills=fills.within(window),
-            complete=True,
-            window=window,
-            as_of=walk.asked_at,
-            pages=walk.pages,
-            detail=f"{len(fills)} fills read, to the end of myTrades, in {walk.pages} calls",
+        return await every_fill(
+            client, market, window, FILL_ROUTE, lambda row: _fill(client, row, market)
         )
 
     async def client_order_ids(
         self, client: ReadOnlyClient, market: Market, window: Window
     ) -> Mapping[str, str] | None:
         """From `allOrders`, for orders made in the window, or ReadFailed."""
-        walk = Walk(client=client, market=market, route=ORDER_ROUTE, read_row=order_ids)
-        await walk.by_time(window)
-        found: dict[str, str] = {}
-        for order_id, client_id in walk.read:
-            if found.setdefault(order_id, client_id) != client_id:
-                raise malformed(f"order {order_id} was told with two client ids")
-        return found
+        return await every_client_id(client, market, window, ORDER_ROUTE)
 
     async def account_id(self, client: ReadOnlyClient) -> str | None:
         """Which account the key sees."""

@@ -12,32 +12,27 @@ is wrongly empty is noticed, and the second half of a self-trade, which shares i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 from unghost.adapters.exchange.client import Answer, ReadOnlyClient
 from unghost.adapters.exchange.failures import malformed
 from unghost.adapters.exchange.findings import Finding, Verdict
 from unghost.adapters.exchange.strict import (
-    FillSet,
     exact,
     fill_of,
     rows_of,
     text,
-    to_ms,
 )
 from unghost.adapters.exchange.venues.reader import (
     Leg,
     finding_from,
     position_reading,
-    spans,
     unknown_position,
 )
+from unghost.adapters.exchange.venues.time_then_id import Route, every_client_id, every_fill
 from unghost.model import (
     Fill,
     FillKind,
@@ -62,12 +57,6 @@ KEY_RIGHTS: Final = "sapiGetAccountApiRestrictions"
 PARSER: Final = "parse_position_risk"
 """CCXT's method that reads a row of positions; unlike its `fetch_positions` it drops none."""
 
-PAGE: Final = 1000
-SLICE: Final = timedelta(days=7)
-MAX_PAGES: Final = 500
-"""Half a million fills of one market: what is more is not read, and so is incomplete."""
-ROUND_PAGE: Final = 100
-"""A page of 100, 200 ... rows may be a limit that we were not told of: it is not the last one."""
 
 SIDES: Final[Mapping[str, PositionSide | None]] = {
     "BOTH": None,
@@ -80,6 +69,12 @@ KINDS: Final = (
     ("settlement_autoclose-", FillKind.SETTLEMENT),
 )
 """How the exchange begins the client order ids of orders that it places itself."""
+
+
+FILL_ROUTE: Final = Route(
+    endpoint=FILLS, noun="Fills", id_field="id", cursor="fromId", told_as="userTrades"
+)
+ORDER_ROUTE: Final = Route(endpoint=ORDERS, noun="Orders", id_field="orderId", cursor="orderId")
 
 
 class BinanceUsdmReader:
@@ -112,35 +107,15 @@ class BinanceUsdmReader:
 
     async def fills(self, client: ReadOnlyClient, market: Market, window: Window) -> FillReading:
         """Every fill of the window, or ReadFailed."""
-        walk = Walk(
-            client=client,
-            market=market,
-            route=FILL_ROUTE,
-            read_row=lambda row: _fill(client, row, market),
-        )
-        await walk.by_id_from_first_row(window)
-        fills = FillSet(client.account)
-        fills.add(walk.read)
-        return FillReading(
-            fills=fills.within(window),
-            complete=True,
-            window=window,
-            as_of=walk.asked_at,
-            pages=walk.pages,
-            detail=f"{len(fills)} fills read, to the end of userTrades, in {walk.pages} calls",
+        return await every_fill(
+            client, market, window, FILL_ROUTE, lambda row: _fill(client, row, market)
         )
 
     async def client_order_ids(
         self, client: ReadOnlyClient, market: Market, window: Window
     ) -> Mapping[str, str] | None:
         """From `allOrders`, for orders made in the window, or ReadFailed."""
-        walk = Walk(client=client, market=market, route=ORDER_ROUTE, read_row=order_ids)
-        await walk.by_time(window)
-        found: dict[str, str] = {}
-        for order_id, client_id in walk.read:
-            if found.setdefault(order_id, client_id) != client_id:
-                raise malformed(f"order {order_id} was told with two client ids")
-        return found
+        return await every_client_id(client, market, window, ORDER_ROUTE)
 
     async def account_id(self, client: ReadOnlyClient) -> str | None:
         """The alias, which Binance calls the unique code of an account; None without a balance."""
@@ -240,143 +215,6 @@ def _fill(client: ReadOnlyClient, row: Row, market: Market) -> Fill:
 def _kind(client_order_id: str | None) -> FillKind:
     begins = client_order_id or ""
     return next((kind for start, kind in KINDS if begins.startswith(start)), FillKind.TRADE)
-
-
-def order_ids(row: Row) -> tuple[str, str]:
-    """The exchange's and the client's id of a row of orders."""
-    client_id = text(row.get("clientOrderId"), "the client id of an order")
-    return text(row.get("orderId"), "the id of an order"), client_id
-
-
-# Pages
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Route:
-    """An endpoint that tells a history: the noun for people, the row's id and its cursor.
-
-    `longest` is the span of time that one call may ask for, `page` the rows, and `always` what goes
-    with every call.
-    """
-
-    endpoint: str
-    noun: str
-    id_field: str
-    cursor: str
-    longest: timedelta = SLICE
-    page: int = PAGE
-    always: Mapping[str, str] = field(default_factory=dict)
-
-
-FILL_ROUTE: Final = Route(endpoint=FILLS, noun="Fills", id_field="id", cursor="fromId")
-ORDER_ROUTE: Final = Route(endpoint=ORDERS, noun="Orders", id_field="orderId", cursor="orderId")
-
-
-@dataclass(kw_only=True)
-class Walk(Generic[T]):
-    """A way through the pages of one route, for one market; what was read is in `read`.
-
-    Spot tells its histories in the same way.
-
-    A row is read inside the attempt that fetched it: one damaged on its way is asked for again.
-    """
-
-    client: ReadOnlyClient
-    market: Market
-    route: Route
-    read_row: Callable[[Row], T]
-    pages: int = 0
-    read: list[T] = field(default_factory=list)
-    asked_at: datetime = field(init=False)
-    """When the first page was asked for."""
-
-    async def by_id_from_first_row(self, window: Window) -> None:
-        """By time until rows are met, from there by id to the end. Ids must rise with time."""
-        slices = _slices(window, self.route.longest)
-        for number, span in enumerate(slices, start=1):
-            ids = await self._page(span)
-            if ids:
-                last = self._last(ids)
-                if _may_be_cut(ids) or number < len(slices):
-                    await self._by_id(last)
-                return
-
-    async def by_time(self, window: Window) -> None:
-        """By time; from the first page that may be cut on, by id to the end."""
-        for span in _slices(window, self.route.longest):
-            ids = await self._page(span)
-            if _may_be_cut(ids):
-                await self._by_id(self._last(ids))
-                return
-
-    async def _by_id(self, last: int) -> None:
-        while True:
-            ids = await self._page({self.route.cursor: last}, starts_with=last)
-            newest = self._last(ids)
-            if not _may_be_cut(ids):
-                return
-            if newest == last:
-                raise malformed(f"the pages do not move on from id {last}")
-            last = newest
-
-    async def _page(
-        self, where: Mapping[str, int], *, starts_with: int | None = None
-    ) -> Sequence[object]:
-        """The ids of one more page, whose rows are added to `read`."""
-        if self.pages >= MAX_PAGES:
-            raise malformed(f"there are more than {MAX_PAGES} pages")
-        asked_at, ids, items = await self.client.read(
-            self.route.endpoint,
-            {
-                "symbol": self.market.native_id,
-                "limit": self.route.page,
-                **self.route.always,
-                **where,
-            },
-            question=f"{self.route.noun} of {self.market.unified}",
-            parse=lambda answer: (answer.asked_at, *self._rows(answer, starts_with)),
-        )
-        if not self.pages:
-            self.asked_at = asked_at
-        self.pages += 1
-        self.read += items
-        return ids
-
-    def _rows(
-        self, answer: Answer, starts_with: int | None
-    ) -> tuple[Sequence[object], Sequence[T]]:
-        rows = rows_of(answer.value, self.route.endpoint)
-        if any(row.get("symbol") != self.market.native_id for row in rows):
-            raise malformed(f"a row of another symbol came with those of {self.market.native_id}")
-        ids = [_number(row.get(self.route.id_field)) for row in rows]
-        if starts_with is not None and ids[:1] != [starts_with]:
-            raise malformed(f"a page does not go on from id {starts_with}, where one ended")
-        return ids, [self.read_row(row) for row in rows]
-
-    def _last(self, ids: Sequence[object]) -> int:
-        """The last id of a page in order; only there is it a cursor."""
-        numbers = [each for each in ids if isinstance(each, int)]
-        if len(numbers) < len(ids) or any(b < a for a, b in pairwise(numbers)):
-            raise malformed(f"a page of {self.route.endpoint} is not in the order of its ids")
-        return numbers[-1]
-
-
-def _number(value: object) -> object:
-    """An id as a number, also where it came as the text of one."""
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-
-def _may_be_cut(ids: Sequence[object]) -> bool:
-    """Whether more rows may follow: the page is full, or so round that it may be."""
-    return bool(ids) and (len(ids) >= PAGE or len(ids) % ROUND_PAGE == 0)
-
-
-def _slices(window: Window, longest: timedelta) -> list[Mapping[str, int]]:
-    """Spans that cover the window, as the exchange's parameters."""
-    return [
-        {"startTime": to_ms(span.start_at), "endTime": to_ms(span.end_at)}
-        for span in spans(window, longest)
-    ]
 
 
 # Examination
