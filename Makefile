@@ -10,6 +10,7 @@ PYTHON ?=
 ARGS ?=
 SECONDS ?= 600
 WORLDS ?= 200
+POSTGRES15 ?= /usr/lib/postgresql/15/bin
 PYTHONS := python3 python3.13 python3.12 python3.11
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest --numprocesses auto --maxprocesses 8 --cov
@@ -22,16 +23,20 @@ export UV_NATIVE_TLS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test fidelity bench check format lock coverage soak mutants proof picture screenshots audit-deps clean
+.PHONY: help demo test test-postgres15 fidelity bench check format lock coverage soak mutants proof picture screenshots audit-deps clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.run-stamp ## show unghost at work, on a database and an exchange of its own
 	@$(PY) -m unghost demo $(ARGS)
 
 test: .venv/.dev-stamp ## run every test, and fail where too little is covered
 	@$(PYTEST) $(ARGS)
+
+test-postgres15: .venv/.dev-stamp ## run what needs a database once more, on Debian's PostgreSQL 15
+	@UNGHOST_TEST_POSTGRES=$(POSTGRES15) $(PYTEST) --no-cov tests/postgres tests/cycle tests/proofs \
+		--ignore tests/postgres/test_embedded.py $(ARGS)
 
 fidelity: .venv/.dev-stamp ## hold the decisions on 20 000 made-up lifecycles against the truth
 	@$(PY) -m tests.worlds $(ARGS)

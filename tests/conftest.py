@@ -1,7 +1,8 @@
 """A real PostgreSQL for every test, and no test of ours that is quietly skipped.
 
 One embedded server serves the whole run; every worker process holds on to it, and the last one
-stops it. A template database is made once, and copied for each test.
+stops it. A template database is made once, and copied for each test. Where UNGHOST_TEST_POSTGRES
+names the programs of another release, the first process starts and stops a server of that one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,18 +22,23 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from tests.other_server import PROGRAMS_VARIABLE, private_server
 
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.embedded import embedded_database
 from unghost.adapters.postgres.migrations import create_sample_orders, migrate
 
 HOME_VARIABLE = "UNGHOST_TEST_HOME"
+SERVER_VARIABLE = "UNGHOST_TEST_SERVER"
+"""For the worker processes: the conninfo of the server that the first one started."""
+
 TEMPLATE = "unghost_template"
 ALLOWED_SKIPS: frozenset[str] = frozenset()
 """Reasons for which a test may be skipped where UNGHOST_CI or CI is set. Better none."""
 
-LOCKED_ROLES = "local all /^locked_ scram-sha-256\n"
-"""Roles of this name need a password; all others are let in."""
+LOCKED = "unghost_locked"
+LOCKED_ROLES = f"local all +{LOCKED} scram-sha-256\n"
+"""Members of this role need a password; all others are let in. Patterns exist since 16 only."""
 
 QUICK_AND_UNSAFE = ("fsync", "synchronous_commit", "full_page_writes")
 
@@ -46,6 +52,8 @@ def pytest_configure(config):
     if HOME_VARIABLE not in os.environ:
         os.environ[HOME_VARIABLE] = str(open_folder())
         config.add_cleanup(remove_home)
+        if programs := os.environ.get(PROGRAMS_VARIABLE):
+            config.add_cleanup(start_other_server(Path(programs)).close)
 
 
 def hear_interrupts() -> None:
@@ -63,6 +71,15 @@ def open_folder() -> Path:
 
 def remove_home() -> None:
     shutil.rmtree(os.environ.pop(HOME_VARIABLE), ignore_errors=True)
+
+
+def start_other_server(programs: Path) -> ExitStack:
+    """The workers inherit where it is; closing stops it."""
+    running = ExitStack()
+    folder = Path(os.environ[HOME_VARIABLE]) / "other"
+    os.environ[SERVER_VARIABLE] = running.enter_context(private_server(programs, folder))
+    running.callback(os.environ.pop, SERVER_VARIABLE)
+    return running
 
 
 @pytest.hookimpl(wrapper=True)
@@ -95,11 +112,16 @@ def unless_skipped(report):
 def server() -> Iterator[str]:
     """Conninfo of the server's own database, for making others."""
     home = Path(os.environ[HOME_VARIABLE])
-    with embedded_database(home) as conninfo:
+    with chosen_server(home) as conninfo:
         admin = make_conninfo(conninfo, dbname="postgres")
         with alone(home / "template.lock"):
             prepare(admin)
         yield admin
+
+
+def chosen_server(home: Path) -> AbstractContextManager[str]:
+    other = os.environ.get(SERVER_VARIABLE)
+    return embedded_database(home) if other is None else nullcontext(other)
 
 
 @contextmanager
@@ -117,6 +139,7 @@ def prepare(admin: str) -> None:
             return
         for name in QUICK_AND_UNSAFE:
             connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(name)))
+        connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(LOCKED)))
         ((path,),) = connection.execute("SHOW hba_file").fetchall()
         rules = Path(path)
         rules.write_text(LOCKED_ROLES + rules.read_text(encoding="utf-8"), encoding="utf-8")
@@ -205,13 +228,20 @@ def role(server) -> Iterator[str]:
 @pytest.fixture
 def locked_role(server) -> Iterator[str]:
     """A role that the server lets in with the password `open sesame` only."""
-    yield from made_role(server, f"locked_{uuid4().hex[:12]}", password="open sesame")
+    yield from made_role(
+        server, f"locked_{uuid4().hex[:12]}", password="open sesame", member_of=(LOCKED,)
+    )
 
 
-def made_role(server: str, name: str, password: str | None = None) -> Iterator[str]:
+def made_role(
+    server: str, name: str, *, password: str | None = None, member_of: tuple[str, ...] = ()
+) -> Iterator[str]:
+    role = sql.Identifier(name)
     statement = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(statement.format(sql.Identifier(name), sql.Literal(password)))
+        connection.execute(statement.format(role, sql.Literal(password)))
+        for group in member_of:
+            connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), role))
     yield name
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
