@@ -227,12 +227,13 @@ def test_what_is_printed_runs_on_every_ledger(database, name, ddl):
     more = ("position_sides", "fee_currencies", "filled", "exchange_ids")
     arrays = {name: ["1"] for name in (*names, *more)}
     numbers = {name: [Decimal(1)] for name in ("quantities", "prices", "fees")}
-    times = {"filled_ats": [NOON], "start_at": NOON}
+    times = {"filled_ats": [NOON], "start_at": NOON, "since": NOON}
     words = {"profile_id": "main", "batch_id": "b"}
     text = ledger.statement(name, {**arrays, **numbers, **times, **words})
     assert "<<" not in text
-    with database.transaction() as conn:
-        conn.execute(text)  # without parameters: as somebody would paste it into psql
+    # Each by itself and without parameters: as somebody would paste it into psql.
+    with database.outside_transactions() as conn:
+        conn.execute(text)
 
 
 def test_one_quantity_column_is_printed_alone(database):
