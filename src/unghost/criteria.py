@@ -15,7 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from unghost.ceilings import Ceiling, load_of_plan, measure
-from unghost.decide import pin
+from unghost.confront import pin
 from unghost.gates import pause_doubt, plain
 from unghost.model import (
     AuditRow,

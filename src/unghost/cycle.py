@@ -22,8 +22,9 @@ import structlog
 from unghost import criteria
 from unghost.allocate import allocate
 from unghost.ceilings import Ceiling, limit, load_of, measure, with_share_allowed
+from unghost.confront import confront, pin
 from unghost.criteria import Criterion, Fresh
-from unghost.decide import PRECISION, confront, decide, pin
+from unghost.decide import PRECISION, decide
 from unghost.detect import detect
 from unghost.errors import BatchNotFoundError, PlanError, RefusedError, UnghostError
 from unghost.gather import Question, gather

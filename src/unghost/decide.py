@@ -20,25 +20,22 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal, localcontext
-from itertools import islice
+from decimal import ROUND_DOWN, Decimal, localcontext
 from typing import Any
 
 from unghost import rowfacts
+from unghost.account import ORDERS_SHOWN, gate_account, leg_account, market_account
 from unghost.allocate import Allocation, LegAllocation, allocate
 from unghost.gates import Case, first_closed, pass_gates, plain, show_key, unusable_fills
 from unghost.ids import DUST_ORDER, backfill_order_id, iso_milliseconds, to_milliseconds
 from unghost.model import (
     Attribution,
-    AuditRow,
     Candidate,
     Claim,
-    CloseOrder,
     Evidence,
     GateResult,
     GateVerdict,
@@ -46,22 +43,17 @@ from unghost.model import (
     Lifecycle,
     Money,
     PauseReading,
-    PositionReading,
     PositionSide,
     Reason,
     Refusal,
     Rules,
     Ruling,
-    Skip,
     is_amount,
 )
-from unghost.quantities import dust_threshold, last_place
+from unghost.quantities import dust_threshold, last_place, rounded
 
 PRECISION = 76
 """Digits of the arithmetic: numeric columns hold more than the 28 that Decimal keeps by default."""
-
-ORDERS_SHOWN = 20
-"""Close orders of a leg kept in the evidence of one lifecycle that did not claim them."""
 
 ZERO = Decimal(0)
 
@@ -102,7 +94,7 @@ def _decide_market(
 ) -> Iterator[Ruling]:
     allocation = allocate(evidence, rules)
     unusable = unusable_fills(evidence)
-    common = _market_account(evidence)
+    common = market_account(evidence)
     for lifecycle in evidence.lifecycles:
         if lifecycle.key.profile_id != evidence.profile_id:
             continue
@@ -137,8 +129,8 @@ def _rule(case: Case, allocation: Allocation, common: Mapping[str, Any]) -> Ruli
         evidence={
             **common,
             "direction": case.direction,
-            "gates": [_gate_account(gate, case.now) for gate in gates],
-            **_leg_account(case, allocation, most=ORDERS_SHOWN if refusals else 0),
+            "gates": [gate_account(gate, case.now) for gate in gates],
+            **leg_account(case, allocation, most=ORDERS_SHOWN if refusals else 0),
         },
     )
 
@@ -352,7 +344,7 @@ def _candidate(
         side=direction.closing_side,
         position_side=direction,
         quantity=quantity,
-        price=_rounded(price, case.rules.price_scale),
+        price=rounded(price, case.rules.price_scale),
         fee=fee,
         fee_currency=currency,
         fees=fees,
@@ -373,10 +365,6 @@ def _single_fee(fees: tuple[Money, ...] | None) -> tuple[Decimal | None, str | N
     if fees is None or len(fees) != 1:
         return None, None
     return fees[0].amount, fees[0].currency
-
-
-def _rounded(price: Decimal, scale: int | None) -> Decimal:
-    return price.quantize(last_place(scale), rounding=ROUND_HALF_EVEN).normalize() + ZERO
 
 
 # --- fingerprints ------------------------------------------------------------------------------
@@ -440,257 +428,3 @@ def _ids_unique(candidates: Sequence[Candidate]) -> GateResult:
         rule="Each row has one deterministic order_id of its own.",
         reason=None if unique else Reason.ORDER_ID_CONFLICT,
     )
-
-
-# --- what exists already -----------------------------------------------------------------------
-
-
-def confront(rulings: Sequence[Ruling], existing: Mapping[str, LedgerRow]) -> tuple[Ruling, ...]:
-    """Compare candidates with the rows that hold their ids, and with each other.
-
-    The same row standing is skipped, the same row rolled back is skipped too (reinstate is the way
-    back), other content is a conflict; so are two candidates of the batch with one id.
-    """
-    counts = Counter(one.order_id for ruling in rulings for one in ruling.candidates)
-    return tuple(_confront_one(ruling, existing, counts) for ruling in rulings)
-
-
-def _confront_one(
-    ruling: Ruling, existing: Mapping[str, LedgerRow], counts: Mapping[str, int]
-) -> Ruling:
-    keep: list[Candidate] = []
-    skips: list[Skip] = []
-    refusals: list[Refusal] = []
-    for candidate in ruling.candidates:
-        row = existing.get(candidate.order_id)
-        if counts[candidate.order_id] > 1:
-            refusals.append(_conflict(candidate, "another candidate of this batch has the same id"))
-        elif row is None:
-            keep.append(candidate)
-        elif not is_same_row(row, candidate):
-            refusals.append(_conflict(candidate, "a row with this id and other content exists"))
-        else:
-            skips.append(_skip(candidate, row))
-    return replace(
-        ruling,
-        candidates=tuple(keep),
-        skips=(*ruling.skips, *skips),
-        refusals=(*ruling.refusals, *refusals),
-    )
-
-
-def is_same_row(row: LedgerRow, candidate: Candidate) -> bool:
-    """Whether a row found under the candidate's id is that very backfill, whatever its status."""
-    key = candidate.key
-    return (
-        (row.profile_id, row.symbol, row.trade_id) == (key.profile_id, key.symbol, key.trade_id)
-        and row.action == rowfacts.EXIT
-        and row.quantity == candidate.quantity
-        and row.price == candidate.price
-    )
-
-
-def _conflict(candidate: Candidate, why: str) -> Refusal:
-    return Refusal(
-        reason=Reason.ORDER_ID_CONFLICT,
-        quantity=candidate.quantity,
-        sentence=f"{show_key(candidate.key)}: {why} ({candidate.order_id})",
-        order_id=candidate.order_id,
-    )
-
-
-def _skip(candidate: Candidate, row: LedgerRow) -> Skip:
-    if rowfacts.is_filled(row):
-        reason, words = Reason.BACKFILL_EXISTS, "stands already"
-    else:
-        reason, words = Reason.BACKFILL_ROLLED_BACK, "was rolled back; reinstate brings it back"
-    sentence = f"{show_key(candidate.key)}: {candidate.order_id} {words}"
-    return Skip(candidate=candidate, reason=reason, sentence=sentence)
-
-
-# --- the plan ----------------------------------------------------------------------------------
-
-
-def pin(
-    rulings: Sequence[Ruling], plan: Sequence[AuditRow]
-) -> tuple[tuple[Ruling, ...], tuple[AuditRow, ...]]:
-    """Keep only candidates that the plan held unchanged; return also the planned rows now gone.
-
-    What moved is refused as plan_drift, and the sentence names which row or which fill.
-    """
-    planned = {row.backfill_order_id: row for row in plan if row.backfill_order_id}
-    closes = {(row.symbol, row.trade_id, row.exchange_order_id): row for row in plan}
-    pinned = tuple(_pin_one(ruling, _Plan(rows=planned, closes=closes)) for ruling in rulings)
-    seen = {one.order_id for ruling in rulings for one in ruling.candidates}
-    seen |= {skip.candidate.order_id for ruling in rulings for skip in ruling.skips}
-    seen |= {one.order_id for ruling in rulings for one in ruling.refusals if one.order_id}
-    gone = tuple(row for order_id, row in planned.items() if order_id not in seen)
-    return pinned, gone
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Plan:
-    """The planned rows by their id; and by what they close, for an order that has gained fills
-    since goes by the id of its new last one.
-    """
-
-    rows: Mapping[str, AuditRow]
-    closes: Mapping[tuple[str, str, str | None], AuditRow]
-
-    def row(self, candidate: Candidate) -> AuditRow | None:
-        key = candidate.key
-        close = (key.symbol, key.trade_id, candidate.exchange_order_id)
-        return self.rows.get(candidate.order_id) or self.closes.get(close)
-
-
-def _pin_one(ruling: Ruling, plan: _Plan) -> Ruling:
-    keep = [one for one in ruling.candidates if _drift(one, plan) is None]
-    drifts = [(one, _drift(one, plan)) for one in ruling.candidates]
-    refusals = tuple(
-        Refusal(
-            reason=Reason.PLAN_DRIFT,
-            quantity=one.quantity,
-            sentence=f"{show_key(one.key)}: {moved}",
-            order_id=one.order_id,
-        )
-        for one, moved in drifts
-        if moved is not None
-    )
-    return replace(ruling, candidates=tuple(keep), refusals=(*ruling.refusals, *refusals))
-
-
-def _drift(candidate: Candidate, plan: _Plan) -> str | None:
-    row = plan.row(candidate)
-    if row is None:
-        return f"{candidate.order_id} is not in the plan"
-    if row.fingerprint == candidate.fingerprint:
-        return None
-    moved = what_moved(_stored_basis(row.evidence), candidate.basis)
-    return f"moved since the plan: {moved}"
-
-
-def _stored_basis(evidence: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    return tuple((str(name), str(value)) for name, value in evidence.get("basis", ()))
-
-
-def what_moved(before: Iterable[tuple[str, str]], after: Iterable[tuple[str, str]]) -> str:
-    """Name every part of the basis that differs: values with both sides, rows by their id."""
-    old, new = dict(before), dict(after)
-    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    return "; ".join(_moved(name, old.get(name), new.get(name)) for name in names) or "nothing"
-
-
-def _moved(name: str, old: str | None, new: str | None) -> str:
-    if old is None:
-        return f"{name} is new"
-    if new is None:
-        return f"{name} is gone"
-    if name.startswith(("ledger row", "fills of")):
-        return f"{name} changed"
-    return f"{name} was {old}, is {new}"
-
-
-# --- the limit ---------------------------------------------------------------------------------
-
-
-# --- the account of a decision, JSON-ready -----------------------------------------------------
-
-
-def _market_account(evidence: Evidence) -> dict[str, Any]:
-    """What is the same for all lifecycles of a market, told once and shared."""
-    return {
-        "as_of": evidence.as_of.isoformat(),
-        "market": evidence.market.unified if evidence.market else None,
-        "ledger_unit": plain(evidence.ledger_unit),
-        "positions": [
-            _position_account(evidence.position_before),
-            _position_account(evidence.position_after),
-        ],
-        "fills": _fills_account(evidence),
-    }
-
-
-def _gate_account(gate: GateResult, now: datetime) -> dict[str, Any]:
-    age = None if gate.as_of is None else round((now - gate.as_of).total_seconds(), 3)
-    return {
-        "name": gate.name,
-        "verdict": gate.verdict,
-        "value": gate.value,
-        "source": gate.source,
-        "age_seconds": age,
-        "reason": gate.reason,
-        "rule": gate.rule,
-        "detail": gate.detail,
-    }
-
-
-def _position_account(reading: PositionReading) -> dict[str, Any]:
-    return {
-        "flatness": reading.flatness,
-        "size": None if reading.size is None else plain(reading.size),
-        "as_of": reading.as_of.isoformat(),
-        "detail": reading.detail,
-    }
-
-
-def _fills_account(evidence: Evidence) -> dict[str, Any]:
-    fills = evidence.fills
-    return {
-        "complete": fills.complete,
-        "count": len(fills.fills),
-        "pages": fills.pages,
-        "source": fills.source,
-        "window": [fills.window.start_at.isoformat(), fills.window.end_at.isoformat()],
-        "detail": fills.detail,
-    }
-
-
-def _leg_account(case: Case, allocation: Allocation, *, most: int) -> dict[str, Any]:
-    """`most` close orders that it did not claim are told: they matter where something is left.
-
-    A lifecycle that is closed whole has its own orders and the number of the others; a market of a
-    thousand ghosts would else repeat its orders in each of their rows.
-    """
-    if case.direction is None:
-        return {"orders": [], "doubts": []}
-    leg = allocation.leg(case.direction)
-    own = [claim.order for claim in allocation.claims_of(case.lifecycle.key)]
-    names = {order.exchange_order_id for order in own}
-    others = (order for order in leg.orders if order.exchange_order_id not in names)
-    listed = [*own, *islice(others, most)]
-    return {
-        "leg": leg.leg,
-        "kept_as_fee": plain(leg.withheld.get(case.lifecycle.key, ZERO)),
-        "doubts": list(leg.doubts),
-        "unexplained": plain(leg.unexplained),
-        "orders": [
-            _order_account(order, leg.claims_by_order.get(order.exchange_order_id, ()))
-            for order in listed
-        ],
-        "orders_not_shown": len(leg.orders) - len(listed),
-    }
-
-
-def _order_account(order: CloseOrder, claims: Sequence[Claim]) -> dict[str, Any]:
-    taken = sum((claim.quantity for claim in claims), ZERO)
-    return {
-        "exchange_order_id": order.exchange_order_id,
-        "client_order_id": order.client_order_id,
-        "filled": plain(order.filled),
-        "price": plain(_rounded(order.price, None)),
-        "accounted": plain(order.accounted),
-        "accounted_by": list(order.accounted_by[:ORDERS_SHOWN]),
-        "first_fill_at": order.first_fill_at.isoformat(),
-        "last_fill_at": order.last_fill_at.isoformat(),
-        "fill_ids": list(order.fill_ids[:ORDERS_SHOWN]),
-        "claims": [
-            {
-                "profile_id": claim.lifecycle.profile_id,
-                "trade_id": claim.lifecycle.trade_id,
-                "quantity": plain(claim.quantity),
-                "attribution": claim.attribution,
-            }
-            for claim in claims
-        ],
-        "unclaimed": plain(order.claimable - taken),
-    }

@@ -1,8 +1,8 @@
-"""What counts as dust, and which quantities the ledger can hold. Pure."""
+"""What counts as dust, and which quantities and prices the ledger can hold. Pure."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from unghost.model import Evidence, Rules
 
@@ -28,3 +28,8 @@ def step_of(evidence: Evidence, rules: Rules) -> Decimal | None:
     if rules.quantity_scale is None and evidence.ledger_unit == 1:
         return None
     return evidence.ledger_unit * last_place(rules.quantity_scale)
+
+
+def rounded(price: Decimal, scale: int | None) -> Decimal:
+    """The price in the decimal places that a column of this scale holds."""
+    return price.quantize(last_place(scale), rounding=ROUND_HALF_EVEN).normalize() + Decimal(0)

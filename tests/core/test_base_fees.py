@@ -26,7 +26,7 @@ from tests.core.builders import (
     written,
 )
 
-from unghost.decide import pin
+from unghost.confront import pin
 from unghost.model import Reason, Rules
 
 BOUGHT = "51.30696933"

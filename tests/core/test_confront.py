@@ -19,7 +19,7 @@ from tests.core.builders import (
     written,
 )
 
-from unghost.decide import confront
+from unghost.confront import confront
 from unghost.model import Reason, Rules
 
 ONE = evidence([entry("e1", 1, 0)], [buy("xe1", 1, 0), sell("s1", 1, 600)])

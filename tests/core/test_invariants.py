@@ -26,7 +26,7 @@ from tests.core.builders import (
 from tests.core.worlds import World, shuffled, worlds
 
 from unghost import rowfacts
-from unghost.decide import confront
+from unghost.confront import confront
 from unghost.gates import Case, pass_gates, unusable_fills
 from unghost.ids import DUST_ORDER, backfill_order_id
 from unghost.model import (
