@@ -12,8 +12,8 @@ at once (and not less than that of the four calls that wait for one another), an
 the pace that is kept. Up to 500 symbols no pace is kept, so that the first shows. With the pace, it
 is CCXT's for this exchange: half of what the exchange allows an address, for the bot trades from
 the same one. The venue then refuses what is above the exchange's own allowance, and none may be
-refused. On a machine that is busy the processor decides, not the network: what our process used of
-it is told beside.
+refused. By the clock counts also what the venue works on the same cores, and whatever else they do;
+what our own process used of the processor is told beside.
 """
 
 from __future__ import annotations
