@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from unghost import rowfacts
@@ -22,6 +22,9 @@ from unghost.quantities import dust_threshold
 
 ENTRY_SKEW = timedelta(seconds=10)
 """How much later than a close order's first fill the first ENTRY may be stamped."""
+
+_EARLIEST = datetime.min.replace(tzinfo=UTC) + ENTRY_SKEW
+"""A ledger may be stamped with year 1: what comes before that cannot be told."""
 
 ZERO = Decimal(0)
 
@@ -120,7 +123,7 @@ def _seeker(
         if rowfacts.is_counted(row) and row.action == rowfacts.ENTRY
     ]
     shown = _shown(entries, leg) - _closed_within(evidence, lifecycle)
-    disputed = leg.orphaned_since(lifecycle.first_entry_at - ENTRY_SKEW)
+    disputed = leg.orphaned_since(max(lifecycle.first_entry_at, _EARLIEST) - ENTRY_SKEW)
     return Seeker(
         lifecycle=lifecycle,
         first_entry_at=lifecycle.first_entry_at,

@@ -1,6 +1,7 @@
 """Whose exit is it: each rule of attribution by itself, on worlds that a person can follow."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -546,3 +547,9 @@ def test_a_filled_row_without_quantity_accounts_for_the_whole_order_that_it_name
     fills = [buy("xe1", 5, 0), sell("o1", 5, 100)]
     assert claimed(rows[:2], fills) == {"t-1": ["o1 5 id_link"]}
     assert claimed(rows, fills) == {"t-1": []}
+
+
+def test_a_ledger_stamped_with_year_1_is_decided_on():
+    stamped = entry("e1", 5, 0)
+    rows = [replace(stamped, filled_at=datetime(1, 1, 1, tzinfo=UTC))]
+    assert claimed(rows, [sell("o1", 5, 100)]) == {"t-1": ["o1 5 exact_quantity"]}

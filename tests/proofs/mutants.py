@@ -32,7 +32,7 @@ CYCLE: Final = (
 )
 PLANS: Final = tuple(f"tests/cycle/test_{name}.py" for name in ("plans", "failures", "repair"))
 UNDO: Final = ("tests/cycle/test_undo.py",)
-_FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+_FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 _PATIENCE_SECONDS: Final = 900
 
 
@@ -282,7 +282,10 @@ def main() -> int:
     for verdict in judge_all(chosen, asked.jobs):
         verdicts.append(verdict)
         keeper.keep(
-            {"mutants": {f"{one.file}: {one.name}": one.caught_by for one in verdicts}},
+            {
+                "asked for": len(chosen),
+                "mutants": {f"{one.file}: {one.name}": one.caught_by for one in verdicts},
+            },
             *(f"{one.name}: no test notices" for one in verdicts if one.caught_by is None),
         )
         if not asked.json:
