@@ -9,12 +9,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from tests.cycle.bench import ACCOUNT, ETH, PROFILE, Bench, batch_id, hours_ago, told
@@ -23,11 +23,12 @@ from tests.cycle.wire import Wire
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.ledger import PostgresLedger
 from unghost.adapters.postgres.writing import PostgresWriteTransaction
-from unghost.cycle import CycleReport, Desk, Outcome
+from unghost.cycle import Desk, Outcome
 from unghost.errors import CommitOutcomeUnknownError, DatabaseError, RefusedError
 from unghost.model import Decision, Reason
 from unghost.rollback import roll_back
 
+T = TypeVar("T")
 APPLIED = (Decision.APPLIED, Reason.FILL_EVIDENCE)
 HALF = Decimal("0.5")
 
@@ -64,10 +65,10 @@ def assert_audit_is_the_ledger(bench: Bench) -> None:
 # --- two at once -------------------------------------------------------------------------------
 
 
-def at_once(*jobs: Callable[[], CycleReport]) -> list[CycleReport]:
+def at_once(*jobs: Callable[[], T]) -> list[T]:
     start = threading.Barrier(len(jobs))
 
-    def run(job: Callable[[], CycleReport]) -> CycleReport:
+    def run(job: Callable[[], T]) -> T:
         start.wait(timeout=20)
         return job()
 
@@ -100,6 +101,39 @@ def test_intents_that_another_run_has_settled_are_not_written(bench):
         bench.apply()
     assert bench.backfills() == []
     assert_audit_is_the_ledger(bench)
+
+
+def test_eight_appliers_of_one_profile_write_each_row_once(bench):
+    for number in range(4):
+        bench.ghost(f"t-{number}", f"0.{number + 1}")
+    bench.pause()
+    with ExitStack() as stack:
+        databases = [stack.enter_context(closing(Database(bench.service_url))) for _ in range(8)]
+        desks = [bench.new_desk(database=database) for database in databases]
+        reports = at_once(*(lambda desk=desk: bench.apply(desk=desk) for desk in desks))
+    assert sorted(len(report.audit) for report in reports) == [0] * 7 + [4]
+    assert [row[1] for row in bench.backfills()] == [Decimal(f"0.{n + 1}") for n in range(4)]
+    assert_audit_is_the_ledger(bench)
+
+
+def test_a_rollback_and_applies_at_once_leave_one_row_of_one_status(bench):
+    """Whichever comes first: the row is never doubled, and a rolled back one stays rolled back."""
+    bench.ghost("t-1")
+    bench.pause()
+    batch = batch_id(bench.apply())
+    undone = bench.new_desk()
+
+    def undo() -> tuple[object, ...]:
+        return tuple(roll_back(undone, batch, actor="tester"))
+
+    def again() -> tuple[object, ...]:
+        return bench.apply(desk=bench.new_desk()).lifecycles
+
+    at_once(undo, again, again, undo)
+    assert bench.backfills() == [("t-1", HALF, "canceled")]
+    assert_audit_is_the_ledger(bench)
+    again()
+    assert bench.backfills() == [("t-1", HALF, "canceled")]
 
 
 SCRIPT = """
@@ -272,6 +306,30 @@ def test_a_row_that_the_bot_commits_while_ours_are_inserted_undoes_ours(own_benc
     report = own_bench.apply()
     assert told(report) == [("t-1", Decision.NO_GO, Reason.LEDGER_CHANGED)]
     assert own_bench.rows("SELECT count(*) FROM orders") == [(1,)]
+
+
+def test_a_bot_that_goes_on_writing_the_same_lifecycles_is_never_closed_beyond_its_entries(bench):
+    """It books the exits that it had lost, in parts, while applies run one after another."""
+    closes = [bench.ghost(f"t-{number}")[1] for number in range(4)]
+    bench.pause()
+
+    def book_all() -> None:
+        for number, close in enumerate(closes):
+            for _ in range(5):
+                bench.book(f"t-{number}", "EXIT", "0.1", exchange_order_id=close, at=hours_ago(3))
+
+    def apply_thrice() -> None:
+        for _ in range(3):
+            bench.apply()
+
+    at_once(book_all, apply_thrice)
+    superseded = {one.key.trade_id for one in bench.apply().superseded}
+    exits = dict(
+        bench.rows("SELECT trade_id, sum(quantity) FROM orders WHERE action = 'EXIT' GROUP BY 1")
+    )
+    assert set(exits) == {f"t-{number}" for number in range(4)}
+    assert {one for one, closed in exits.items() if closed != HALF} == superseded
+    assert_audit_is_the_ledger(bench)
 
 
 def test_a_new_entry_of_the_same_market_between_decision_and_write_stops_it(bench):

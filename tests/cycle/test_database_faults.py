@@ -1,0 +1,128 @@
+"""A database in trouble, each time by its real cause: one sentence, nothing half-written, and the
+next cycle repairs. Connections that are cut are in `test_races.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import LiteralString
+
+import psycopg
+import pytest
+from tests.cycle.bench import Bench, told
+
+from unghost.adapters.postgres.chain import verify
+from unghost.adapters.postgres.connection import Database
+from unghost.cycle import Desk
+from unghost.errors import DatabaseError
+from unghost.model import Decision, Reason
+
+APPLIED = (Decision.APPLIED, Reason.FILL_EVIDENCE)
+
+
+@pytest.fixture
+def stage(bench: Bench) -> Bench:
+    bench.ghost("t-1")
+    bench.pause()
+    return bench
+
+
+@contextmanager
+def hurried(bench: Bench, **limits: int) -> Iterator[Desk]:
+    """A desk whose statements and locks may not take long."""
+    with closing(Database(bench.service_url, **limits)) as database:
+        yield bench.new_desk(database=database)
+
+
+@contextmanager
+def held(bench: Bench, table: str) -> Iterator[None]:
+    """Somebody else has locked a table and does not let go."""
+    with psycopg.connect(bench.database_url) as other:
+        other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        yield
+        other.rollback()
+
+
+def refused(bench: Bench, desk: Desk, sentence: str) -> None:
+    """The apply says so in one sentence and leaves no row."""
+    with pytest.raises(DatabaseError, match=sentence) as caught:
+        bench.apply(desk=desk)
+    assert "\n" not in str(caught.value)
+
+
+def assert_repaired(bench: Bench) -> None:
+    """Nothing was written so far; the next cycle writes it, and all agrees."""
+    assert bench.backfills() == []
+    bench.venue.clear_faults()
+    assert told(bench.apply()) == [("t-1", *APPLIED)]
+    written = bench.rows("SELECT order_id FROM orders WHERE order_id LIKE 'BFILL-%'")
+    recorded = "SELECT backfill_order_id FROM reconciliation_backfill_audit WHERE decision = %s"
+    assert bench.rows(recorded, "APPLIED") == written
+    assert bench.rows(recorded, "PENDING_APPLY") == []
+    with closing(Database(bench.database_url)) as database:
+        assert verify(database).breaks == ()
+
+
+TABLES = ("orders", "reconciliation_backfill_audit", "reconciliation_chain_head")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_lock_that_somebody_holds_for_too_long(stage, table):
+    with hurried(stage, lock_timeout_ms=200) as desk, held(stage, table):
+        refused(stage, desk, "A lock is held by another process for too long")
+    assert_repaired(stage)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_statement_that_takes_too_long(stage, table):
+    with hurried(stage, statement_timeout_ms=300) as desk, held(stage, table):
+        refused(stage, desk, "ran longer than its time limit")
+    assert_repaired(stage)
+
+
+def run_on(connection: psycopg.Connection, statement: LiteralString) -> None:
+    connection.execute(statement)
+
+
+def test_a_lock_that_is_taken_just_before_the_write(stage):
+    """The intents are recorded by then."""
+    with hurried(stage, lock_timeout_ms=200) as desk, psycopg.connect(stage.database_url) as other:
+        lock = "LOCK TABLE orders IN SHARE MODE"
+        stage.venue.before("positionRisk", lambda _: run_on(other, lock), call=3)
+        refused(stage, desk, "A lock is held by another process for too long")
+        other.rollback()
+    assert_repaired(stage)
+
+
+WAITS_FOR_THE_HEAD = """
+    SELECT 1 FROM pg_locks WHERE NOT granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND relation = 'reconciliation_chain_head'::regclass
+"""
+
+
+def test_a_deadlock_with_somebody_who_locks_the_other_way_round(own_bench):
+    """They have the head of the chain and then want `orders`; ours wants them in that order."""
+    own_bench.ghost("t-1")
+    own_bench.pause()
+    with psycopg.connect(own_bench.database_url) as other, ThreadPoolExecutor(1) as pool:
+        waiting: list[Future[None]] = []
+
+        def lock_the_head() -> None:
+            other.execute("SET deadlock_timeout = '60s'")  # ours is to be the one that is stopped
+            other.execute("LOCK TABLE reconciliation_chain_head IN ACCESS EXCLUSIVE MODE")
+            waiting.append(pool.submit(want_orders))
+
+        def want_orders() -> None:
+            while not own_bench.rows(WAITS_FOR_THE_HEAD):
+                time.sleep(0.02)
+            other.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+
+        own_bench.venue.before("positionRisk", lambda _: lock_the_head(), call=3)
+        refused(own_bench, own_bench.desk, "Two processes waited for each other")
+        waiting[0].result(timeout=60)
+        other.rollback()
+    assert_repaired(own_bench)
