@@ -229,7 +229,7 @@ class Bench:
 
     # --- looking -------------------------------------------------------------------------------
 
-    def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    def rows(self, statement: str | sql.Composed, *values: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.database_url) as connection:
             return connection.execute(statement, values or None).fetchall()
 

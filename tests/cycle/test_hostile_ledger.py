@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from psycopg.sql import SQL, Identifier
 from tests.cycle.bench import PROFILE, Bench, sentence, told
 
 from unghost.model import Decision, Reason
@@ -30,6 +31,16 @@ TEXTS = (
 )
 COLUMNS = ("symbol", "trade_id", "side", "status", "action", "exchange_order_id", "client_order_id")
 PRICES = ("NaN", "0", "-1", "1e-18", "1e-30", "1e30", "123456789012345678901234567890.5")
+QUANTITIES = (
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "-1",
+    "0",
+    "1e30",
+    "1e130000",
+    "123456789012345678901234567890.123456789012345678901234567890",
+)
 TIMES = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), None)
 
 
@@ -71,6 +82,32 @@ def test_an_odd_price_harms_nothing(own_bench: Bench):
     assert_sound(own_bench)
 
 
+@pytest.mark.parametrize("value", QUANTITIES)
+def test_an_odd_quantity_harms_nothing(own_bench: Bench, value: str):
+    """In a ledger whose columns limit nothing; the odd lifecycle is on a market of its own."""
+    own_bench.run("ALTER TABLE orders ALTER quantity TYPE numeric, ALTER qty TYPE numeric")
+    own_bench.ghost("t-good")
+    own_bench.pause()
+    book_odd(own_bench, value)
+    assert_sound(own_bench)
+
+
+@pytest.mark.parametrize("value", ("1e-30", "1e-16000"))
+def test_a_quantity_too_small_to_trade_is_dust(own_bench: Bench, value: str):
+    """Digits by the thousand: the row closes it to the last of them."""
+    own_bench.run("ALTER TABLE orders ALTER quantity TYPE numeric, ALTER qty TYPE numeric")
+    own_bench.pause()
+    book_odd(own_bench, value)
+    assert told(own_bench.apply()) == [("odd", Decision.APPLIED, Reason.DUST_REMAINDER)]
+    assert own_bench.backfills() == [("odd", Decimal(value), "filled")]
+
+
+def book_odd(bench: Bench, value: str) -> None:
+    """An open lifecycle with the quantity as PostgreSQL reads it."""
+    bench.book("odd", "ENTRY", "1", symbol="ETHUSDT")
+    bench.run("UPDATE orders SET quantity = %s, qty = NULL WHERE trade_id = 'odd'", value)
+
+
 @pytest.mark.parametrize("at", TIMES, ids=str)
 def test_an_odd_time_harms_nothing(stage: Bench, at: datetime | None):
     stage.book("odd", "ENTRY", "1", symbol="ETHUSDT", at=at)
@@ -82,15 +119,11 @@ def test_no_key_of_the_exchange_is_written_anywhere(stage: Bench, capsys):
     secrets = [f"{PROFILE}-key", f"{PROFILE}-secret", f"{PROFILE}-password", "signature"]
     report = stage.apply()
     said = capsys.readouterr()
-    tables = [
-        name
-        for (name,) in stage.rows(
-            "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'"
-        )
-    ]
+    named = stage.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    tables = [name for (name,) in named]
     assert "reconciliation_backfill_audit" in tables
-    every = "SELECT to_jsonb(t)::text FROM "
-    kept = [str(stage.rows(every + name + " AS t")) for name in tables]
+    every = SQL("SELECT to_jsonb(t)::text FROM {} AS t")
+    kept = [str(stage.rows(every.format(Identifier(name)))) for name in tables]
     written = "\n".join([*kept, said.out, said.err, repr(report)])
     assert "t-good" in written
     assert [one for one in secrets if one in written] == []
