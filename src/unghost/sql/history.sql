@@ -38,10 +38,23 @@ SELECT
     symbol,
     trade_id,
     min(filled_at) AS began_at,
-    max(created_at) FILTER (WHERE decision = 'APPLIED') AS applied_at,
     max(created_at) AS seen_at
 FROM reconciliation_backfill_audit
 WHERE profile_id = ANY(%(profile_ids)s::text[])
   AND filled_at IS NOT NULL
   AND decision <> 'NO_GO'
 GROUP BY profile_id, symbol, trade_id;
+
+-- name: closings
+-- what each batch closed, and since when it is rolled back; a reinstate takes that time away again
+SELECT
+    profile_id,
+    symbol,
+    trade_id,
+    max(created_at) AS applied_at,
+    min(reverted_at) AS reverted_at
+FROM reconciliation_backfill_audit
+WHERE profile_id = ANY(%(profile_ids)s::text[])
+  AND decision = 'APPLIED'
+GROUP BY profile_id, symbol, trade_id, batch_id
+ORDER BY applied_at;

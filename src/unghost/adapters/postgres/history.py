@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,7 @@ from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.sql_blocks import block
 from unghost.model import Decision, LifecycleKey, Reason
 
-__all__ = ["GatesSeen", "History", "LastDecision", "Lived"]
+__all__ = ["Closing", "GatesSeen", "History", "LastDecision", "Lived"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,12 +40,20 @@ class GatesSeen:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Closing:
+    """One batch that closed a lifecycle; `reverted_at` where it stands rolled back."""
+
+    applied_at: datetime
+    reverted_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Lived:
-    """A lifecycle that was provably a ghost: since when, and what became of it."""
+    """A lifecycle that was provably a ghost: since when, what closed it, when it was seen last."""
 
     key: LifecycleKey
     began_at: datetime
-    applied_at: datetime | None
+    closings: tuple[Closing, ...]
     seen_at: datetime
 
 
@@ -68,22 +77,33 @@ class History:
 
     def lives(self, profile_ids: Sequence[str]) -> tuple[Lived, ...]:
         """Every ghost that fills or dust ever proved, standing or closed."""
-        rows = self._rows("lives", profile_ids=list(profile_ids))
+        closings = self._closings(profile_ids)
         return tuple(
             Lived(
-                key=LifecycleKey(
-                    profile_id=row["profile_id"], symbol=row["symbol"], trade_id=row["trade_id"]
-                ),
+                key=_key(row),
                 began_at=row["began_at"],
-                applied_at=row["applied_at"],
+                closings=tuple(closings[_key(row)]),
                 seen_at=row["seen_at"],
             )
-            for row in rows
+            for row in self._rows("lives", profile_ids=list(profile_ids))
         )
+
+    def _closings(self, profile_ids: Sequence[str]) -> Mapping[LifecycleKey, list[Closing]]:
+        found: dict[LifecycleKey, list[Closing]] = defaultdict(list)
+        for row in self._rows("closings", profile_ids=list(profile_ids)):
+            closing = Closing(applied_at=row["applied_at"], reverted_at=row["reverted_at"])
+            found[_key(row)].append(closing)
+        return found
 
     def _rows(self, name: str, **values: object) -> list[dict[str, Any]]:
         with self._database.transaction(read_only=True) as connection:
             return connection.execute(block("history", name), values).fetchall()
+
+
+def _key(row: Mapping[str, Any]) -> LifecycleKey:
+    return LifecycleKey(
+        profile_id=row["profile_id"], symbol=row["symbol"], trade_id=row["trade_id"]
+    )
 
 
 def _last_decision(row: Mapping[str, Any]) -> LastDecision:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -89,16 +89,26 @@ def profile_card(
 def ghosts_history(
     cards: Iterable[ProfileCard], lived: Iterable[Lived], now: datetime
 ) -> Chart | None:
-    """The chart of the overview: a ghost lives until its lifecycle is no longer open."""
+    """The chart of the overview: a ghost lives until it is closed, and anew from a rollback on."""
     open_now = {ghost.key for card in cards for ghost in card.ghosts}
-    lives = [Life(began_at=one.began_at, ended_at=_ended(one, open_now)) for one in lived]
+    lives = [life for one in lived for life in lives_of(one, is_open=one.key in open_now)]
     return ghosts_chart(lives, now)
 
 
-def _ended(one: Lived, open_now: set[LifecycleKey]) -> datetime | None:
-    if one.key in open_now:
-        return None
-    return one.applied_at or one.seen_at
+def lives_of(one: Lived, *, is_open: bool) -> Iterator[Life]:
+    """One life, and one more for each closing that stands rolled back."""
+    began_at = one.began_at
+    for closing in one.closings:
+        if closing.reverted_at is not None and closing.applied_at > began_at:
+            yield Life(began_at=began_at, ended_at=closing.applied_at)
+            began_at = closing.reverted_at
+    yield Life(began_at=began_at, ended_at=None if is_open else max(began_at, _last(one)))
+
+
+def _last(one: Lived) -> datetime:
+    """When it was closed for good; where the bot did so itself, when it was seen last."""
+    standing = [closing.applied_at for closing in one.closings if closing.reverted_at is None]
+    return max(standing, default=one.seen_at)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
