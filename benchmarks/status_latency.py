@@ -1,31 +1,34 @@
-"""How long `/internal/trading/status` takes while a cycle runs, by number of clients.
+"""How long the service takes to answer while cycles run, by number of clients.
 
-    python -m benchmarks.status_latency [--requests 40] [--seconds 20] [--json]
+    python -m benchmarks.status_latency [--small] [--json]
 
-The service is served on loopback over an embedded PostgreSQL and a simulated venue, and dry runs
-follow one another throughout. Each client sends `--requests` requests, one after another, and none
-after `--seconds`. Client, service, database and venue share one machine: these are upper bounds.
+Asked are `/internal/trading/status`, which a bot asks before each trade, and the list of open
+lifecycles of the demo's ledger. The service is served on loopback over an embedded PostgreSQL and a
+simulated venue, and dry runs follow one another throughout. Each client sends its requests one
+after another, without a pause between them. The clients are a process of their own, which shares
+this machine with service, database and venue: these are upper bounds. The percentiles are by the
+nearest rank; the rates are answers in all, by the second.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import logging
-import sys
+import multiprocessing
+import ssl
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
-import structlog
 
+from benchmarks.report import Chart, Figure, Report, Series, figure, main
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.embedded import embedded_database
 from unghost.adapters.postgres.migrations import create_sample_orders, migrate
@@ -36,20 +39,32 @@ from unghost.demo.serving import Served, served_console
 from unghost.demo.venue import running_venue
 
 STATUS = "/internal/trading/status"
+LIFECYCLES = f"/api/v1/profiles/{PROFILE}/lifecycles"
+ASKED = {"status": STATUS, "lifecycles": LIFECYCLES}
 CLIENTS = (1, 16, 64)
+REQUESTS = 40
+"""Of each client, at most."""
+
+SECONDS = 20
+"""For each number of clients, at most."""
+
 PATIENCE_SECONDS = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Figures:
-    """Of one number of clients: milliseconds, and answers other than 200 or none at all."""
+class Taken:
+    """Of one number of clients. `errors` are answers other than 200, or none at all."""
 
     clients: int
-    requests: int
-    p50_ms: str
-    p99_ms: str
+    sorted_ns: tuple[int, ...]
     errors: int
+    rate: Decimal
     dry_runs: int
+
+    def ms(self, percent: int) -> Decimal:
+        """A percentile in milliseconds, by the nearest rank."""
+        rank = -(-len(self.sorted_ns) * percent // 100)
+        return figure(Decimal(self.sorted_ns[rank - 1]) / 1_000_000)
 
 
 @contextmanager
@@ -101,6 +116,9 @@ def _cycles(served: Served, done: list[str], begun: threading.Event, over: threa
     with httpx.Client(base_url=served.base_url, headers=headers, timeout=60) as client:
         while not over.is_set():
             started = client.post(f"/api/v1/profiles/{PROFILE}/cycles", json={})
+            if started.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+                time.sleep(0.1)  # too busy to start one, which the figures tell: fewer dry runs
+                continue
             batch_id = started.raise_for_status().json()["batch_id"]
             begun.set()
             while _runs(client, batch_id):
@@ -113,87 +131,107 @@ def _runs(client: httpx.Client, batch_id: str) -> bool:
     return bool(found["batch"]["status"] == "running")
 
 
-async def _load(base_url: str, clients: int, requests: int, seconds: int) -> list[tuple[int, int]]:
+def load(url: str, token: str, clients: int, requests: int, seconds: int) -> list[tuple[int, int]]:
     """Nanoseconds and status of every request; status 0 where no answer came."""
+    return asyncio.run(_load(url, token, clients, requests, seconds))
+
+
+async def _load(
+    url: str, token: str, clients: int, requests: int, seconds: int
+) -> list[tuple[int, int]]:
+    """Each client has a connection of its own: a pool of many would be measured with them."""
     end = time.monotonic() + seconds
-    limits = httpx.Limits(max_connections=clients)
-    async with httpx.AsyncClient(
-        base_url=base_url, limits=limits, timeout=PATIENCE_SECONDS
-    ) as client:
+    headers, trusted = {"Authorization": f"Bearer {token}"}, ssl.create_default_context()
 
-        async def one() -> list[tuple[int, int]]:
-            found: list[tuple[int, int]] = []
+    async def one() -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
+        async with httpx.AsyncClient(
+            headers=headers, timeout=PATIENCE_SECONDS, verify=trusted
+        ) as client:
             while len(found) < requests and time.monotonic() < end:
-                found.append(await _asked(client))
-            return found
+                found.append(await _asked(client, url))
+        return found
 
-        parts = await asyncio.gather(*(one() for _ in range(clients)))
+    parts = await asyncio.gather(*(one() for _ in range(clients)))
     return [answer for part in parts for answer in part]
 
 
-async def _asked(client: httpx.AsyncClient) -> tuple[int, int]:
+async def _asked(client: httpx.AsyncClient, url: str) -> tuple[int, int]:
     began = time.perf_counter_ns()
     try:
-        status = (await client.get(STATUS)).status_code
+        status = (await client.get(url)).status_code
     except httpx.HTTPError:
         status = 0
     return time.perf_counter_ns() - began, status
 
 
-def _quantile(sorted_ns: Sequence[int], percent: int) -> str:
-    """Milliseconds, by the nearest rank."""
-    rank = -(-len(sorted_ns) * percent // 100)
-    return f"{sorted_ns[rank - 1] / 1_000_000:.1f}"
+def _taken(served: Served, path: str, clients: int, *, small: bool) -> Taken:
+    sizes = (2, 2) if small else (REQUESTS, SECONDS)
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=fresh) as beside, dry_runs(served) as done:
+        beside.submit(time.monotonic).result()  # its start is not counted
+        began = time.monotonic()
+        asked = (f"{served.base_url}{path}", served.tokens["viewer"], clients, *sizes)
+        answers = beside.submit(load, *asked).result()
+        seconds = time.monotonic() - began
+    return Taken(
+        clients=clients,
+        sorted_ns=tuple(sorted(took for took, _ in answers)),
+        errors=sum(status != httpx.codes.OK for _, status in answers),
+        rate=figure(len(answers) / seconds),
+        dry_runs=len(done),
+    )
 
 
-def measure(requests: int, seconds: int) -> list[Figures]:
-    """The figures for each number of clients."""
-    found = []
-    with service() as served:
-        for clients in CLIENTS:
-            with dry_runs(served) as done:
-                answers = asyncio.run(_load(served.base_url, clients, requests, seconds))
-            times = sorted(took for took, _ in answers)
-            found.append(
-                Figures(
-                    clients=clients,
-                    requests=len(answers),
-                    p50_ms=_quantile(times, 50),
-                    p99_ms=_quantile(times, 99),
-                    errors=sum(status != httpx.codes.OK for _, status in answers),
-                    dry_runs=len(done),
-                )
+def _figures(name: str, taken: Taken) -> Iterator[Figure]:
+    for percent in (50, 99):
+        yield Figure(
+            name=f"{name}, {taken.clients} clients, p{percent}",
+            target="told",
+            value=taken.ms(percent),
+            unit="ms",
+            detail=(
+                f"{len(taken.sorted_ns)} requests, {taken.errors} errors, {taken.rate} answers"
+                f" by the second, {taken.dry_runs} dry runs meanwhile"
+            ),
+        )
+
+
+def _chart(found: dict[str, list[Taken]]) -> Chart:
+    return Chart(
+        key="clients",
+        title="Until the answer, while cycles run",
+        across="clients",
+        up="ms",
+        series=tuple(
+            Series(
+                name=f"{name}, p{percent}",
+                points=tuple((Decimal(one.clients), one.ms(percent)) for one in taken),
             )
-    return found
-
-
-def table(found: Sequence[Figures]) -> str:
-    """A line for each number of clients."""
-    head = (
-        f"{'clients':>8}{'requests':>10}{'p50 ms':>10}{'p99 ms':>10}{'errors':>8}{'dry runs':>10}"
+            for name, taken in found.items()
+            for percent in (50, 99)
+        ),
     )
-    lines = (
-        f"{one.clients:>8}{one.requests:>10}{one.p50_ms:>10}{one.p99_ms:>10}{one.errors:>8}"
-        f"{one.dry_runs:>10}"
-        for one in found
+
+
+def measure(*, small: bool) -> Report:
+    """Percentiles of both addresses for each number of clients."""
+    clients = CLIENTS[:1] if small else CLIENTS
+    with service() as served:
+        found = {
+            name: [_taken(served, path, number, small=small) for number in clients]
+            for name, path in ASKED.items()
+        }
+    return Report(
+        name="status_latency",
+        title="Answers of the service",
+        text=(__doc__ or "").partition("[--json]")[2],
+        figures=tuple(
+            one for name, every in found.items() for taken in every for one in _figures(name, taken)
+        ),
+        charts=(_chart(found),),
     )
-    return "\n".join((head, *lines))
-
-
-def main() -> None:
-    """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=40, help="of each client, at most 1000")
-    parser.add_argument("--seconds", type=int, default=20, help="for each number, at most 120")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    given = parser.parse_args()
-    if not 1 <= given.requests <= 1000 or not 1 <= given.seconds <= 120:  # noqa: PLR2004 - as the help says
-        parser.error("--requests takes 1 to 1000, --seconds 1 to 120")
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    found = measure(given.requests, given.seconds)
-    told = json.dumps([asdict(one) for one in found], indent=2) if given.json else table(found)
-    sys.stdout.write(f"{told}\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(measure, __doc__)

@@ -258,6 +258,10 @@ class House:
                 exchange = stack.enter_context(closing(account))
             yield _desk(settings, self.profiles, chosen, database=self.database, exchange=exchange)
 
+    def pause_gate(self, name: str) -> PauseGate:
+        """Where the trading status of a profile is told, without a desk around it."""
+        return pause_gate(self.settings, self.profiles.by_name.get(name), self.database)
+
     def names(self) -> tuple[str, ...]:
         """The profiles that are meant, in order."""
         return self.profiles.names() if self.only is None else (self.only,)

@@ -284,6 +284,7 @@ def right_csrf(person: Person, given: str) -> bool:
 
 
 # --- what routes depend on ---------------------------------------------------------------------
+# Asynchronous though nothing is waited for: a plain function would cost a thread for each of them.
 
 
 def seats_of(request: Request) -> Seats:
@@ -292,11 +293,12 @@ def seats_of(request: Request) -> Seats:
     return found
 
 
-def asking(request: Request, seats: Annotated[Seats, Depends(seats_of)]) -> Person | None:
+async def asking(request: Request) -> Person | None:
     """Who is asking, by token or by session; None for a stranger.
 
     A session may act through the API only with its CSRF token in `X-CSRF-Token`.
     """
+    seats = seats_of(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if seats.open_to_all:
         return seats.visitor("")
@@ -315,7 +317,7 @@ def asking(request: Request, seats: Annotated[Seats, Depends(seats_of)]) -> Pers
 Asking = Annotated[Person | None, Depends(asking)]
 
 
-def viewer(request: Request, person: Asking) -> Person:
+async def viewer(request: Request, person: Asking) -> Person:
     """Anybody who is known."""
     if person is None:
         raise Problem(
@@ -327,12 +329,12 @@ def viewer(request: Request, person: Asking) -> Person:
     return person
 
 
-def operator(person: Annotated[Person, Depends(viewer)]) -> Person:
+async def operator(person: Annotated[Person, Depends(viewer)]) -> Person:
     """Who may pause, resume and plan."""
     return require_role(person, Role.OPERATOR)
 
 
-def approver(person: Annotated[Person, Depends(viewer)]) -> Person:
+async def approver(person: Annotated[Person, Depends(viewer)]) -> Person:
     """Who may apply, roll back and reinstate."""
     return require_role(person, Role.APPROVER)
 

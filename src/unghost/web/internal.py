@@ -28,7 +28,7 @@ ALSO_TEXT: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def operations_of(request: Request) -> Operations:
+async def operations_of(request: Request) -> Operations:
     """The service behind the addresses."""
     found: Operations = request.app.state.operations
     return found
@@ -77,7 +77,7 @@ class Done:
 
 
 @router.get("/status", response_model=StatusAnswer, responses=ALSO_TEXT)
-def status(
+async def status(
     request: Request, service: Service, person: Asking, profile: ProfileQuery = None
 ) -> Response:
     """Whether the profile may trade: `PAUSED` or `RUNNING`; as text where Accept asks for it.
@@ -85,7 +85,7 @@ def status(
     Answers 503 where nobody can say: not being able to tell is not the same as running.
     """
     name = service.known(profile)
-    return _told(request, name, service.pause_state(name), person)
+    return _told(request, name, await service.readings.read(name), person)
 
 
 @router.post("/pause", response_model=StatusAnswer, responses=ALSO_TEXT)

@@ -38,6 +38,7 @@ from unghost.rollback import (
     roll_back,
 )
 from unghost.web.problems import MovedError, NotHereError, Problem
+from unghost.web.readings import SharedReadings
 from unghost.web.runs import Order, ProgressSeen, Runs
 from unghost.web.versions import moved, pause_words, version
 from unghost.web.views import (
@@ -92,11 +93,13 @@ class Operations:
         self.house = house
         self.books = ServiceBooks(house.database)
         self._notifier = notifier
+        self.readings = SharedReadings(self.pause_state)
         self._runs = Runs(house, finished=self._tell)
 
     def close(self) -> None:
         """Wait for what runs."""
         self._runs.close()
+        self.readings.close()
 
     # profiles ----------------------------------------------------------------------------------
 
@@ -124,8 +127,8 @@ class Operations:
 
     def pause_state(self, profile_id: str) -> PauseReading:
         """The trading status now."""
-        with self.desk(profile_id, exchange=False) as desk:
-            return desk.pause.read(profile_id)
+        name = self.known(profile_id)
+        return self.house.pause_gate(name).read(name)
 
     def profiles(self) -> tuple[ProfileSeen, ...]:
         """Every profile at a glance."""
