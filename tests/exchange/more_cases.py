@@ -7,12 +7,17 @@ from decimal import Decimal
 
 from tests.exchange.bodies_bitget import MARKETS as OF_BITGET
 from tests.exchange.bodies_bitget import Bitget
+from tests.exchange.bodies_coinbase import MARKETS as OF_COINBASE
+from tests.exchange.bodies_coinbase import Coinbase
 from tests.exchange.bodies_gate import MARKETS as OF_GATE
 from tests.exchange.bodies_gate import Gate
 from tests.exchange.bodies_hyperliquid import MARKETS as OF_HYPERLIQUID
 from tests.exchange.bodies_hyperliquid import Hyperliquid
+from tests.exchange.bodies_kraken import MARKETS as OF_KRAKEN
+from tests.exchange.bodies_kraken import Kraken
 from tests.exchange.bodies_krakenfutures import MARKETS as OF_KRAKENFUTURES
 from tests.exchange.bodies_krakenfutures import KrakenFutures
+from tests.exchange.bodies_margin import BinanceMargin
 from tests.exchange.venue_case import Call, Question, VenueCase
 
 from unghost.demo.venue.binance_spot import SPOT_MARKETS, BinanceSpot
@@ -42,6 +47,100 @@ MORE_CASES: tuple[VenueCase, ...] = (
         amount_field="qty",
         size_field="free",
         cost_field="quoteQty",
+    ),
+    VenueCase(
+        exchange="binance",
+        market_type="margin",
+        face=BinanceMargin(),
+        markets=SPOT_MARKETS,
+        calls={
+            Question.MARKETS: Call(endpoint="exchangeInfo"),
+            Question.POSITIONS: Call(endpoint="margin/account"),
+            Question.FILLS: Call(endpoint="myTrades"),
+            Question.DEBTS: Call(endpoint="borrow-repay"),
+        },
+        page=1000,
+        symbol="SOL/USDT",
+        step=Decimal("0.1"),
+        hedges=False,
+        tells_client_ids=False,
+        tells_account=False,
+        kinds=(),
+        calls_when_empty=4,
+        spare_calls=5,
+        needed_of_a_position=("asset", "free", "locked", "borrowed", "interest", "netAsset"),
+        needed_of_a_fill=(
+            "qty",
+            "price",
+            "time",
+            "orderId",
+            "id",
+            "isBuyer",
+            "isIsolated",
+            "symbol",
+        ),
+        amount_field="qty",
+        size_field="free",
+        cost_field="quoteQty",
+    ),
+    VenueCase(
+        exchange="coinbase",
+        market_type="spot",
+        face=Coinbase(),
+        markets=OF_COINBASE,
+        calls={
+            Question.MARKETS: Call(endpoint="products"),
+            Question.POSITIONS: Call(endpoint="accounts"),
+            Question.FILLS: Call(endpoint="fills"),
+        },
+        page=1000,
+        symbol="SOL/USD",
+        step=Decimal("0.1"),
+        hedges=False,
+        tells_client_ids=False,
+        kinds=(),
+        other_fee=None,
+        adds_up=True,
+        needed_of_a_position=("currency", "available_balance", "hold"),
+        needed_of_a_fill=(
+            "trade_id",
+            "order_id",
+            "trade_time",
+            "trade_type",
+            "price",
+            "size",
+            "size_in_quote",
+            "product_id",
+            "side",
+        ),
+        amount_field="size",
+        size_field="available_balance",
+    ),
+    VenueCase(
+        exchange="kraken",
+        market_type="spot",
+        face=Kraken(),
+        markets=OF_KRAKEN,
+        calls={
+            Question.MARKETS: Call(endpoint="AssetPairs"),
+            Question.POSITIONS: Call(endpoint="BalanceEx"),
+            Question.FILLS: Call(endpoint="TradesHistory"),
+        },
+        page=50,
+        symbol="SOL/USD",
+        step=Decimal("0.1"),
+        fill_id=lambda fill: f"T{fill.fill_id}",
+        secret="c2VjcmV0LW9mLWRlc2stMQ==",
+        hedges=False,
+        tells_client_ids=False,
+        kinds=(),
+        other_fee=None,
+        adds_up=True,
+        needed_of_a_position=("balance",),
+        needed_of_a_fill=("ordertxid", "pair", "time", "type", "price", "vol", "margin"),
+        amount_field="vol",
+        size_field="balance",
+        cost_field="cost",
     ),
     VenueCase(
         exchange="bitget",

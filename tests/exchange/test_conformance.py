@@ -32,14 +32,14 @@ ALL = (*CASES, *MORE_CASES)
 def only(kept: Callable[[VenueCase], Any]) -> pytest.MarkDecorator:
     """Ask this of venues of one sort alone."""
     cases = [case for case in ALL if kept(case)]
-    ids = [case.exchange for case in cases]
+    ids = [case.name for case in cases]
     return pytest.mark.parametrize("case", cases, ids=ids, indirect=True, scope="module")
 
 
 HEDGING = only(lambda case: case.hedges)
 PRICE = Decimal("0.5")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-MARKETS = {case.exchange: InProcessMarkets() for case in ALL}
+MARKETS = {case.name: InProcessMarkets() for case in ALL}
 
 KINDS = {
     TrueKind.TRADE: FillKind.TRADE,
@@ -101,13 +101,15 @@ class Stage:
         self.venue.fault(spoiled.since_call(since))
 
     def asked(self, question: Question) -> int:
-        call = self.case.calls[question]
+        call = self.case.calls.get(question)
+        if call is None:
+            return 0
         wanted = call.where.items()
         found = self.venue.requests(call.endpoint)
         return sum(all(one.params.get(k) == v for k, v in wanted) for one in found)
 
 
-@pytest.fixture(params=ALL, ids=lambda case: case.exchange, scope="module")
+@pytest.fixture(params=ALL, ids=lambda case: case.name, scope="module")
 def case(request) -> VenueCase:
     return request.param
 
@@ -126,7 +128,7 @@ def stage(case, street, connect, now) -> Stage:
     account = connect(
         street.base_url,
         exchange=case.exchange,
-        cache=MARKETS[case.exchange],
+        cache=MARKETS[case.name],
         secret=case.secret,
         market_type=case.market_type,
     )
@@ -316,7 +318,7 @@ def test_many_fills_with_shared_milliseconds_at_the_edges_of_pages_are_all_read(
     assert sorted(fill.fill_id for fill in reading.fills) == wanted
     assert all(a.filled_at <= b.filled_at for a, b in pairwise(reading.fills))
     assert stage.asked(Question.FILLS) <= most_calls(stage.case, count)
-    assert reading.pages == stage.asked(Question.FILLS)
+    assert reading.pages == stage.asked(Question.FILLS) + stage.asked(Question.DEBTS)
 
 
 @pytest.mark.parametrize("more", (-1, 0, 1))
@@ -462,6 +464,14 @@ def test_a_question_about_fills_that_fails_is_incomplete(stage: Stage, wreck: st
     assert_doubted(stage.fills())
 
 
+@only(lambda case: Question.DEBTS in case.calls)
+@pytest.mark.parametrize("wreck", WRECKS)
+def test_a_question_about_debts_that_fails_leaves_no_fill_to_believe(stage: Stage, wreck: str):
+    stage.trade("buy")
+    stage.spoil(Question.DEBTS, WRECKS[wreck])
+    assert_doubted(stage.fills())
+
+
 @pytest.mark.parametrize("wreck", WRECKS)
 def test_a_later_page_that_fails_leaves_nothing_of_the_first(stage: Stage, wreck: str):
     many(stage, stage.case.page + 1)
@@ -494,7 +504,7 @@ def test_what_the_exchange_s_own_limit_refuses_is_a_doubt_until_it_is_lifted(sta
     fresh = connect(
         stage.venue.base_url,
         exchange=stage.case.exchange,
-        cache=MARKETS[stage.case.exchange],
+        cache=MARKETS[stage.case.name],
         secret=stage.case.secret,
         market_type=stage.case.market_type,
     )
@@ -534,16 +544,21 @@ def test_a_size_that_cannot_be_read_is_unknown(stage: Stage, value):
 def test_a_position_told_twice_is_never_flat(stage: Stage, kind):
     stage.trade("buy")
     stage.spoil(Question.POSITIONS, Fault(kind=kind, field_name=stage.case.size_field, value="0"))
-    assert_unknown(stage.position())
+    reading = stage.position()
+    if stage.case.adds_up and reading.flatness is Flatness.OPEN:
+        return
+    assert_unknown(reading)
 
 
 def test_a_fill_that_lacks_anything_makes_all_of_them_incomplete(stage: Stage):
     stage.trade("buy")
     stage.trade("sell")
-    for name in stage.case.needed_of_a_fill:
+    for number, name in enumerate(stage.case.needed_of_a_fill):
         stage.venue.clear_faults()
         stage.spoil(Question.FILLS, Fault(kind=FaultKind.DROP_FIELD, field_name=name))
-        assert_doubted(stage.fills())
+        # Of another end each time: what was read of one end may be kept.
+        another = replace(stage.window(), end_at=stage.now - number * timedelta(milliseconds=1))
+        assert_doubted(stage.fills(another))
 
 
 @pytest.mark.parametrize("value", ("", "abc", "NaN", "-1", "0", None))
@@ -598,7 +613,7 @@ def test_symbols_without_a_window_are_not_asked_about(stage: Stage):
     stage.fills()
     stage.position()
     asked = [each.path for each in stage.venue.requests()]
-    questions = stage.asked(Question.FILLS) + stage.asked(Question.POSITIONS)
+    questions = sum(stage.asked(question) for question in Question)
     assert len(asked) == questions + stage.case.calls_besides
 
 

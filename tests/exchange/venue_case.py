@@ -28,6 +28,8 @@ class Question(StrEnum):
     MARKETS = "markets"
     POSITIONS = "positions"
     FILLS = "fills"
+    DEBTS = "debts"
+    """What was borrowed, where fills prove nothing without it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,14 @@ class VenueCase:
     """Whether any call tells which account a key sees."""
     others_funding: bool = False
     """Whether funding comes among the fills."""
+    adds_up: bool = False
+    """Whether an asset may be told in several rows, which are added up."""
+
+    @property
+    def name(self) -> str:
+        """The exchange, and the sort of its markets where that is not perpetuals."""
+        usual = self.market_type == "swap"
+        return self.exchange if usual else f"{self.exchange}-{self.market_type}"
 
 
 XRP, DOGE = "XRP/USDT:USDT", "DOGE/USDT:USDT"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from unghost.demo.venue.binanceusdm import (
     WEIGHT_PER_MINUTE,
@@ -157,10 +157,10 @@ def account(asked: Asked) -> Json:
     }
 
 
-def holdings(world: World, owner: Account) -> Mapping[str, Decimal]:
-    """What the account holds by asset: its balances, moved by fills and fees."""
+def holdings(world: World, owner: Account, venue: str = VENUE) -> Mapping[str, Decimal]:
+    """What the account holds by asset: its balances, moved by a venue's fills and fees."""
     held: defaultdict[str, Decimal] = defaultdict(Decimal, owner.balances)
-    for market in world.listed(VENUE):
+    for market in world.listed(venue):
         for fill in world.fills(owner, market.symbol):
             held[market.base] += fill.signed_quantity
             held[market.quote] -= fill.signed_quantity * fill.price
@@ -296,6 +296,7 @@ class BinanceSpot:
     """The face of Binance spot; holds nothing."""
 
     name = VENUE
+    endpoints: ClassVar[Mapping[tuple[str, str], Endpoint]] = ENDPOINTS
 
     def owns(self, path: str) -> bool:
         """The spot API."""
@@ -303,7 +304,7 @@ class BinanceSpot:
 
     def weight(self, call: Call) -> int:
         """The endpoint's weight."""
-        endpoint = ENDPOINTS.get((call.method, call.path))
+        endpoint = self.endpoints.get((call.method, call.path))
         return endpoint.weight if endpoint else 1
 
     def meter_headers(self, used: int) -> Mapping[str, str]:
@@ -316,7 +317,7 @@ class BinanceSpot:
 
     def answer(self, world: World, call: Call) -> Answer:
         """The answer to a call, refusals included."""
-        endpoint = ENDPOINTS.get((call.method, call.path))
+        endpoint = self.endpoints.get((call.method, call.path))
         try:
             if endpoint is None:
                 raise RefusalError(404, -5000, f"Path {call.path}, Method {call.method} is invalid")

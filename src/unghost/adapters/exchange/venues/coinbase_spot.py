@@ -31,6 +31,7 @@ from unghost.adapters.exchange.venues.spot import (
     object_of,
     rights_finding,
 )
+from unghost.adapters.exchange.venues.walk import require_order
 from unghost.model import Fill, FillReading, Market, PositionReading, Window
 
 T = TypeVar("T")
@@ -79,6 +80,7 @@ class CoinbaseSpotReader:
 
     async def fills(self, client: ReadOnlyClient, market: Market, window: Window) -> FillReading:
         """Every fill of the window, or ReadFailed."""
+        require_order(window)
         pages = await _all_pages(
             client,
             FILLS,

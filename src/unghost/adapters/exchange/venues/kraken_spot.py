@@ -34,6 +34,7 @@ from unghost.adapters.exchange.venues.spot import (
     object_of,
     rights_finding,
 )
+from unghost.adapters.exchange.venues.walk import require_order
 from unghost.model import Fill, FillReading, Market, PositionReading, Window
 
 BALANCE: Final = "privatePostBalanceEx"
@@ -81,6 +82,7 @@ class KrakenSpotReader:
 
     async def fills(self, client: ReadOnlyClient, market: Market, window: Window) -> FillReading:
         """Every fill of the window, or ReadFailed."""
+        require_order(window)
         async with self._lock:
             history = await self._history(client, window)
         fills = FillSet(client.account)
