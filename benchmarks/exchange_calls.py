@@ -8,12 +8,12 @@ the fills of each symbol, positions again. The calls are those in the venue's ow
 they must be is two readings of positions and, for each symbol, its full pages and one more.
 
 The yardstick of the time is the longer of two: the calls' latency, by the calls that are in flight
-at once (and not less than that of the four calls that wait for one another), and their weight at
-the pace that is kept. Up to 500 symbols no pace is kept, so that the first shows. With the pace, it
-is CCXT's for this exchange: half of what the exchange allows an address, for the bot trades from
-the same one. The venue then refuses what is above the exchange's own allowance, and none may be
-refused. By the clock counts also what the venue works on the same cores, and whatever else they do;
-what our own process used of the processor is told beside.
+at once (and not less than that of the four calls that wait for one another), and their weight by
+what the exchange allows an address in a minute. Up to 500 symbols no pace is kept, so that the
+first shows. Then the pace is kept that CCXT has for this exchange: half of what is allowed, for the
+bot trades from the same address; so this figure is near 2 by choice. The venue refuses what is
+above the exchange's own allowance, and none may be refused. By the clock counts also what the venue
+works on the same cores; what our own process used of the processor is told beside.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Asked:
 
     def least(self, pace_ms: int) -> float:
         """Seconds that these calls take at best."""
-        paced = self.weight * pace_ms / 1000 if pace_ms > FREE_MS else 0.0
+        paced = self.weight * 60 / ALLOWANCE if pace_ms > FREE_MS else 0.0
         return max(self.calls * LATENCY / SIDE_BY_SIDE, CHAIN * LATENCY, paced)
 
 
