@@ -18,10 +18,19 @@ from unghost.rollback import reinstate, roll_back
 ACTOR: Final = "tester"
 
 
+def _cycle(desk: Desk, plan: str | None = None) -> None:
+    run_cycle(replace(desk, rules=replace(desk.rules, mode=Mode.APPLY)), actor=ACTOR, plan=plan)
+
+
 def apply(desk: Desk, batch_id: str) -> None:
     """A cycle that writes; it needs no batch."""
     del batch_id
-    run_cycle(desk, actor=ACTOR)
+    _cycle(desk)
+
+
+def apply_plan(desk: Desk, batch_id: str) -> None:
+    """A cycle that writes what the plan says and nothing else."""
+    _cycle(desk, batch_id)
 
 
 def undo(desk: Desk, batch_id: str) -> None:
@@ -34,9 +43,12 @@ def redo(desk: Desk, batch_id: str) -> None:
 
 OPERATIONS: Final[dict[str, Callable[[Desk, str], None]]] = {
     "apply": apply,
+    "pinned apply": apply_plan,
     "rollback": undo,
     "reinstate": redo,
 }
+AFTERWARDS: Final = OPERATIONS | {"pinned apply": apply}
+"""What comes next. A plan is not applied twice: after it comes a cycle like any other."""
 
 
 def _spec(base_url: str) -> ConnectionSpec:
@@ -56,5 +68,4 @@ def run(operation: str, batch_id: str, conninfo: str, base_url: str) -> None:
         closing(Database(conninfo)) as database,
         closing(ExchangeAccount(_spec(base_url))) as account,
     ):
-        desk = desk_at(database, account, profiles=(PROFILE,))
-        OPERATIONS[operation](replace(desk, rules=replace(desk.rules, mode=Mode.APPLY)), batch_id)
+        OPERATIONS[operation](desk_at(database, account, profiles=(PROFILE,)), batch_id)

@@ -73,7 +73,7 @@ class Lab:
         batch = self._stage(operation)
         code = self._run(operation, batch, point)
         assert code == -9, f"{operation} was not killed {point}: it ended with {code}"
-        bystander.OPERATIONS[operation](self.bench.applying(), batch)
+        bystander.AFTERWARDS[operation](self.bench.desk, batch)
         assert self.bench.rows(_LOOSE_ENDS) == [], f"{operation}, {point}"
         return self.end_state()
 
@@ -88,9 +88,11 @@ class Lab:
         self._wipe()
         if operation == "apply":
             return ""
+        if operation == "pinned apply":
+            return batch_id(self.bench.dry_run())
         batch = batch_id(self.bench.apply())
         if operation == "reinstate":
-            bystander.undo(self.bench.applying(), batch)
+            bystander.undo(self.bench.desk, batch)
         return batch
 
     def _wipe(self) -> None:

@@ -22,7 +22,6 @@ from tests.proofs.results import HOUSE, Keeper, folder, kept
 
 PAGE: Final = HOUSE / "docs" / "proof.md"
 TESTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "crash points": ("tests/proofs/test_crash_points.py",),
     "fault matrix": ("tests/cycle/test_fault_matrix.py", "tests/cycle/test_faults.py"),
     "races": ("tests/cycle/test_races.py",),
     "chain": ("tests/postgres/test_chain.py",),
@@ -79,6 +78,14 @@ def run_worlds(lifecycles: int) -> bool:
     return not failed
 
 
+def run_crash_points() -> bool:
+    """Kill a process before and after every statement; each operation keeps its own result."""
+    environment = {**os.environ, "UNGHOST_CRASH_POINTS": "all"}
+    command = [sys.executable, "-m", "pytest", "-q", "--no-cov", "-n", "2"]
+    command.append("tests/proofs/test_crash_points.py")
+    return subprocess.run(command, cwd=HOUSE, check=False, env=environment).returncode == 0
+
+
 def run_machine(seconds: int) -> bool:
     """Let the state machine run; it keeps its own results."""
     environment = {**os.environ, "UNGHOST_SOAK_SECONDS": str(seconds)}
@@ -91,6 +98,7 @@ def parts(seconds: int, lifecycles: int) -> dict[str, Callable[[], bool]]:
     """Every part by its name, in the order in which they run."""
     tests = {part: lambda part=part: run_tests(part) for part in TESTS}
     return {
+        "crash points": run_crash_points,
         **tests,
         "fidelity": lambda: run_worlds(lifecycles),
         "soak": lambda: run_machine(seconds),

@@ -13,8 +13,9 @@ Written by `make proof` from the results of its runs; change nothing here by han
 "not run" was not run for this page. A commit that ends in `+` had changes that were not committed.
 """
 WORDS: Final = {
-    "crash points": "The process is killed at statements of an apply, a rollback and a reinstate;"
-    " the next run must leave what an undisturbed one leaves",
+    "crash points": "A process is killed before and after each statement of an apply, a"
+    " pinned apply, a rollback and a reinstate; the next run must leave what an undisturbed one"
+    " leaves",
     "fault matrix": "Every fault of an exchange, at every call of a cycle, on each simulated venue",
     "races": "Several applies at once, and a bot that writes meanwhile",
     "chain": "The hash chain of the record: tampering is found, concurrent writers do not fork it",
