@@ -16,7 +16,7 @@ from psycopg import Connection, sql
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.schema import LedgerShape, read_shape
 from unghost.adapters.postgres.sql_blocks import block, composed
-from unghost.adapters.postgres.statements import printable, require_readable
+from unghost.adapters.postgres.statements import printable, require_readable, suits
 from unghost.errors import LedgerSchemaError
 
 __all__ = [
@@ -30,9 +30,6 @@ __all__ = [
 
 WORTH_IT_ROWS: Final = 100_000
 """Below this length of `orders` nobody notices the difference."""
-
-_MOMENTS: Final = frozenset({"timestamp with time zone", "timestamp without time zone"})
-_TEXTS: Final = frozenset({"text", "character varying"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,11 +84,11 @@ def _present(conn: Connection[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _missing(shape: LedgerShape, found: dict[str, Any]) -> Iterator[Index]:
-    if not found["has_detection"] and _is_text(shape, "status"):
+    if not found["has_detection"] and suits("detection_index", shape):
         yield _index("orders_unghost_detection", "detection_index", shape)
     if not found["has_lifecycle"]:
         yield _index("orders_unghost_lifecycle", "lifecycle_index", shape)
-    if not found["has_touched"] and _is_time(shape, "updated_at"):
+    if not found["has_touched"] and suits("touched_index", shape):
         yield _index("orders_unghost_touched", "touched_index", shape)
 
 
@@ -99,16 +96,7 @@ def can_hint(conn: Connection[dict[str, Any]], shape: LedgerShape) -> bool:
     """Whether what was touched, and the rows of a lifecycle, are found without reading the rest."""
     found = _present(conn)
     has_both = found is not None and found["has_touched"] and found["has_lifecycle"]
-    return bool(has_both) and _is_time(shape, "updated_at")
-
-
-def _is_time(shape: LedgerShape, name: str) -> bool:
-    return shape.has(name) and shape.columns[name].base_type in _MOMENTS
-
-
-def _is_text(shape: LedgerShape, name: str) -> bool:
-    """An enum is compared by its text, which no index may rest on."""
-    return shape.has(name) and shape.columns[name].base_type in _TEXTS
+    return bool(has_both) and suits("touched_trades", shape)
 
 
 def _index(name: str, block_name: str, shape: LedgerShape) -> Index:

@@ -26,6 +26,7 @@ __all__ = [
     "printable",
     "require_readable",
     "require_writable",
+    "suits",
 ]
 
 PRINTABLE: Final[Mapping[str, str]] = {
@@ -46,6 +47,14 @@ PRINTABLE: Final[Mapping[str, str]] = {
     "touched_index": "indexes",
 }
 """What `unghost sql NAME` prints, and the file it is in."""
+
+_MOMENTS: Final = frozenset({"timestamp with time zone", "timestamp without time zone"})
+_NEEDED: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
+    "detection_index": ("status", frozenset({"text", "character varying"})),
+    "touched_index": ("updated_at", _MOMENTS),
+    "touched_trades": ("updated_at", _MOMENTS),
+}
+"""Statements that rest on a column that a ledger may not have, or have of another type."""
 
 _KEYS = ("order_id", "profile_id", "symbol", "trade_id", "action", "status")
 _WORDS = ("side", "position_side", "fee_currency")
@@ -101,15 +110,30 @@ def printable(name: str, shape: LedgerShape, values: Mapping[str, object] | None
     """Return the statement that a command runs, readable and ready for psql.
 
     `values` fills parameters by name (`profile_id`, `batch_id`, ...); what is not given stays as a
-    placeholder in the checklist's style, `'<<PROFILE_ID>>'`. Raises UsageError for an unknown name.
+    placeholder in the checklist's style, `'<<PROFILE_ID>>'`. Raises UsageError for an unknown name,
+    LedgerSchemaError where the statement is not for this ledger.
     """
     stem = PRINTABLE.get(name)
     if stem is None:
         raise UsageError(f"no statement is called {name!r}; there are: {', '.join(PRINTABLE)}")
     require_readable(shape)
+    if not suits(name, shape):
+        column, types = _NEEDED[name]
+        raise LedgerSchemaError(
+            f"{name} is not for this ledger: it needs a column {column} of type"
+            f" {' or '.join(sorted(types))}; unghost does without"
+        )
     known = values or {}
     text = compose(stem, name, shape).as_string(None)
     return _PARAMETER.sub(lambda found: _printed(found, known), text) + ";"
+
+
+def suits(name: str, shape: LedgerShape) -> bool:
+    """Whether the statement can run on the ledger. An index cannot rest on the text of an enum."""
+    if name not in _NEEDED:
+        return True
+    column, types = _NEEDED[name]
+    return shape.has(column) and shape.columns[column].base_type in types
 
 
 def _printed(found: re.Match[str], values: Mapping[str, object]) -> str:
