@@ -196,6 +196,23 @@ def test_client_ids_come_from_the_orders(account, btc, world, window, now):
     assert sorted(told.values()) == ["bot-1", "bot-2"]
 
 
+def test_an_order_made_before_the_window_is_told_where_it_filled_in_it(
+    account, btc, world, window, now
+):
+    old = world.place_order(
+        account="main",
+        symbol=BTC,
+        side="buy",
+        quantity=Decimal(1),
+        price=Decimal(60000),
+        at=window.start_at - timedelta(days=3),
+        client_order_id="bot-old",
+    )
+    trade(world, "buy", "0.5", now - timedelta(hours=3), order_id=old.order_id)
+    assert read(account, btc, window).complete
+    assert account.client_order_ids({btc: window})[BTC] == {old.order_id: "bot-old"}
+
+
 # Examination
 
 

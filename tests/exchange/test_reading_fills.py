@@ -317,6 +317,78 @@ def test_client_order_ids_are_told_by_one_call(bench):
     assert len(bench.venue.requests("allOrders")) == 1
 
 
+def resting(bench, name, back):
+    return bench.world.place_order(
+        account="main",
+        symbol=BTC,
+        side="buy",
+        quantity=Decimal(1),
+        price=Decimal(60000),
+        at=bench.window.start_at - back,
+        client_order_id=name,
+    )
+
+
+def test_orders_made_before_the_window_and_filled_in_it_are_told_by_one_more_call(bench):
+    older, old = (resting(bench, f"bot-{n}", timedelta(days=n)) for n in (9, 2))
+    for order in (older, old):
+        trade(bench.world, at=bench.now - timedelta(hours=1), order_id=order.order_id)
+    (new,) = trade(bench.world, at=bench.now - timedelta(hours=1), client_order_id="bot-new")
+    assert read(bench.account, bench.btc, bench.window).complete
+    assert bench.account.client_order_ids({bench.btc: bench.window}) == {
+        BTC: {older.order_id: "bot-9", old.order_id: "bot-2", new.order_id: "bot-new"}
+    }
+    assert len(bench.venue.requests("allOrders")) == 2
+
+
+def test_where_every_order_is_of_the_window_no_call_is_made_for_older_ones(bench):
+    (fill,) = trade(bench.world, at=bench.now - timedelta(hours=1), client_order_id="bot-1")
+    assert read(bench.account, bench.btc, bench.window).complete
+    told = bench.account.client_order_ids({bench.btc: bench.window})
+    assert told == {BTC: {fill.order_id: "bot-1"}}
+    assert len(bench.venue.requests("allOrders")) == 1
+
+
+@pytest.mark.parametrize("kind", (FaultKind.HTML, FaultKind.CUT_JSON, FaultKind.EMPTY_OBJECT))
+def test_an_older_order_that_cannot_be_asked_for_leaves_all_out(bench, kind):
+    old = resting(bench, "bot-old", timedelta(days=2))
+    trade(bench.world, at=bench.now - timedelta(hours=1), order_id=old.order_id)
+    read(bench.account, bench.btc, bench.window)
+    bench.venue.fault(Fault(kind=kind, endpoint="allOrders", first_call=2))
+    assert bench.account.client_order_ids({bench.btc: bench.window}) == {}
+
+
+def test_orders_that_the_exchange_has_forgotten_are_asked_for_once_and_left_out(bench):
+    """What filled them is told all the same; no client id is put to it."""
+    for back in (3, 2):
+        old = resting(bench, f"bot-{back}", timedelta(days=back))
+        trade(bench.world, at=bench.now - timedelta(hours=1), order_id=old.order_id)
+    (new,) = trade(bench.world, at=bench.now - timedelta(hours=1), client_order_id="bot-new")
+    read(bench.account, bench.btc, bench.window)
+    bench.venue.fault(
+        Fault(
+            kind=FaultKind.STATUS,
+            endpoint="allOrders",
+            status=200,
+            body=f'[{{"symbol":"BTCUSDT","orderId":{new.order_id},"clientOrderId":"bot-new"}}]',
+        )
+    )
+    told = bench.account.client_order_ids({bench.btc: bench.window})
+    assert told == {BTC: {new.order_id: "bot-new"}}
+    assert len(bench.venue.requests("allOrders")) == 2
+
+
+def test_a_page_of_orders_that_begins_before_what_was_asked_for_leaves_all_out(bench):
+    old = resting(bench, "bot-old", timedelta(days=2))
+    trade(bench.world, at=bench.now - timedelta(hours=1), order_id=old.order_id)
+    read(bench.account, bench.btc, bench.window)
+    fault = Fault(
+        kind=FaultKind.SET_FIELD, endpoint="allOrders", field_name="orderId", value=1, first_call=2
+    )
+    bench.venue.fault(fault)
+    assert bench.account.client_order_ids({bench.btc: bench.window}) == {}
+
+
 def test_thousands_of_orders_are_told_to_the_end(bench):
     first = bench.now - timedelta(hours=1)
     orders = {}

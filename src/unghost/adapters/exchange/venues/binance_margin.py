@@ -31,7 +31,12 @@ from unghost.adapters.exchange.venues.spot import (
     object_of,
     rights_finding,
 )
-from unghost.adapters.exchange.venues.time_then_id import Route, every_client_id, every_fill
+from unghost.adapters.exchange.venues.time_then_id import (
+    Route,
+    every_client_id,
+    every_fill,
+    orders_behind,
+)
 from unghost.model import (
     Fill,
     FillReading,
@@ -93,6 +98,10 @@ class BinanceMarginReader:
         }
     )
 
+    def __init__(self) -> None:
+        # By market, the orders behind the fills read last: some are older than the window.
+        self._behind: dict[str, frozenset[str]] = {}
+
     async def positions(
         self, client: ReadOnlyClient, markets: Sequence[Market]
     ) -> Mapping[str, PositionReading]:
@@ -114,6 +123,7 @@ class BinanceMarginReader:
         told = await every_fill(
             client, market, window, FILL_ROUTE, lambda row: _fill(client, row, market)
         )
+        self._behind[market.unified] = orders_behind(told)
         asked = await _require_no_debt(client, market, window)
         return replace(
             told,
@@ -124,8 +134,10 @@ class BinanceMarginReader:
     async def client_order_ids(
         self, client: ReadOnlyClient, market: Market, window: Window
     ) -> Mapping[str, str] | None:
-        """From `margin/allOrders`, for orders made in the window, or ReadFailed."""
-        return await every_client_id(client, market, window, ORDER_ROUTE)
+        """From `margin/allOrders`, of the window or behind its fills, or ReadFailed."""
+        return await every_client_id(
+            client, market, window, ORDER_ROUTE, self._behind.get(market.unified, ())
+        )
 
     async def account_id(self, client: ReadOnlyClient) -> str | None:
         """None: the margin account's answer names no account."""

@@ -32,7 +32,12 @@ from unghost.adapters.exchange.venues.reader import (
     position_reading,
     unknown_position,
 )
-from unghost.adapters.exchange.venues.time_then_id import Route, every_client_id, every_fill
+from unghost.adapters.exchange.venues.time_then_id import (
+    Route,
+    every_client_id,
+    every_fill,
+    orders_behind,
+)
 from unghost.model import (
     Fill,
     FillKind,
@@ -91,6 +96,10 @@ class BinanceUsdmReader:
         }
     )
 
+    def __init__(self) -> None:
+        # By market, the orders behind the fills read last: some are older than the window.
+        self._behind: dict[str, frozenset[str]] = {}
+
     async def positions(
         self, client: ReadOnlyClient, markets: Sequence[Market]
     ) -> Mapping[str, PositionReading]:
@@ -107,15 +116,19 @@ class BinanceUsdmReader:
 
     async def fills(self, client: ReadOnlyClient, market: Market, window: Window) -> FillReading:
         """Every fill of the window, or ReadFailed."""
-        return await every_fill(
+        told = await every_fill(
             client, market, window, FILL_ROUTE, lambda row: _fill(client, row, market)
         )
+        self._behind[market.unified] = orders_behind(told)
+        return told
 
     async def client_order_ids(
         self, client: ReadOnlyClient, market: Market, window: Window
     ) -> Mapping[str, str] | None:
-        """From `allOrders`, for orders made in the window, or ReadFailed."""
-        return await every_client_id(client, market, window, ORDER_ROUTE)
+        """From `allOrders`, for orders made in the window or behind its fills, or ReadFailed."""
+        return await every_client_id(
+            client, market, window, ORDER_ROUTE, self._behind.get(market.unified, ())
+        )
 
     async def account_id(self, client: ReadOnlyClient) -> str | None:
         """The alias, which Binance calls the unique code of an account; None without a balance."""

@@ -8,7 +8,7 @@ the second half of a self-trade, which shares its id, is not lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -73,16 +73,38 @@ async def every_fill(
 
 
 async def every_client_id(
-    client: ReadOnlyClient, market: Market, window: Window, route: Route
+    client: ReadOnlyClient,
+    market: Market,
+    window: Window,
+    route: Route,
+    behind: Collection[str] = (),
 ) -> Mapping[str, str]:
-    """Exchange order id -> client order id, for orders made in the window, or ReadFailed."""
+    """Exchange order id -> client order id, for orders made in the window, or ReadFailed.
+
+    And for the orders `behind` its fills that were made earlier, as far as the exchange still tells
+    them: by one more call from the first of those, only where there are any.
+    """
     walk = TimeThenIdWalk(client=client, market=market, route=route, read_row=_order_ids)
     await walk.by_time(window)
+    found, reach = _agreed(walk.read), -1
+    for order_id in sorted(int(each) for each in behind if each.isdecimal()):
+        if str(order_id) not in found and order_id > reach:
+            reach = await walk.page_from(order_id)
+            found = _agreed(walk.read)
+    return found
+
+
+def _agreed(told: Iterable[tuple[str, str]]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for order_id, client_id in walk.read:
+    for order_id, client_id in told:
         if found.setdefault(order_id, client_id) != client_id:
             raise malformed(f"order {order_id} was told with two client ids")
     return found
+
+
+def orders_behind(reading: FillReading) -> frozenset[str]:
+    """The exchange's ids of the orders that made the fills."""
+    return frozenset(fill.exchange_order_id for fill in reading.fills)
 
 
 def _order_ids(row: Row) -> tuple[str, str]:
@@ -125,6 +147,16 @@ class TimeThenIdWalk(Generic[T]):
             if _may_be_cut(ids):
                 await self._by_id(self._last(ids))
                 return
+
+    async def page_from(self, first: int) -> int:
+        """One page of this id and later ones, and how far it reaches.
+
+        The exchange may have forgotten the first: it keeps orders for a time alone.
+        """
+        ids = await self._page({self.route.cursor: first})
+        if any(not isinstance(each, int) or each < first for each in ids):
+            raise malformed(f"a page from id {first} on holds an earlier one")
+        return self._last(ids) if ids else first
 
     async def _by_id(self, last: int) -> None:
         while True:
