@@ -109,7 +109,7 @@ def test_pages_that_repeat_for_ever_are_a_doubt(read, world, venue, now):
     first = requests_first(venue, read)
     body = json.dumps({"code": "0", "msg": "", "data": first})
     venue.fault(Fault(kind=FaultKind.STATUS, endpoint=FILLS, status=200, body=body))
-    assert "does not go on from bill" in read().detail
+    assert "does not go on from id" in read().detail
 
 
 def requests_first(venue, read):

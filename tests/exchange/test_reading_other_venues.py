@@ -191,14 +191,17 @@ def test_bitget_orders_that_cannot_be_read_leave_no_ids(opened):
     assert stage.account.client_order_ids({stage.market: window}) == {}
 
 
-def test_bitget_pages_that_do_not_descend_are_doubt():
+def test_pages_newest_first_that_do_not_descend_are_doubt():
     from unghost.adapters.exchange.failures import ReadFailed
-    from unghost.adapters.exchange.venues.bitget import _require_descent
+    from unghost.adapters.exchange.venues.walk import require_descent
 
-    _require_descent([9, 8, 5], {"idLessThan": "10"})
-    for ids, cursor in (([9, 9], {}), ([8, 9], {}), ([10], {"idLessThan": "10"})):
+    require_descent([9, 8, 5], 10)
+    require_descent([], 10)
+    for ids in ([9, 9], [8, 9]):
         with pytest.raises(ReadFailed, match="not in the order of its ids"):
-            _require_descent(ids, cursor)
+            require_descent(ids, None)
+    with pytest.raises(ReadFailed, match="does not go on from id 10"):
+        require_descent([10], 10)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
@@ -38,7 +37,7 @@ from unghost.adapters.exchange.venues.reader import (
     spans,
     unknown_position,
 )
-from unghost.adapters.exchange.venues.walk import Walk
+from unghost.adapters.exchange.venues.walk import Walk, require_descent
 from unghost.model import (
     Fill,
     FillKind,
@@ -261,16 +260,17 @@ async def _history(
             "endTime": to_ms(each.end_at + MILLISECOND),
             "limit": PAGE,
         }
-        cursor: dict[str, str] = {}
+        below: int | None = None
         while True:
+            cursor = {} if below is None else {"idLessThan": str(below)}
             ids, items = await walk.page(
                 {**question, **cursor}, lambda answer: _rows(answer, walk, list_name, id_name, read)
             )
-            _require_descent(ids, cursor)
+            require_descent(ids, below)
             found += items
             if len(ids) % ROUND_PAGE or not ids:
                 break
-            cursor = {"idLessThan": str(ids[-1])}
+            below = ids[-1]
     return found
 
 
@@ -291,13 +291,6 @@ def _rows(
     if str(data.get("endId") or "") != str(ids[-1] if ids else ""):
         raise malformed(f"a page of {list_name} does not end with the id that it says it does")
     return ids, [read(row) for row in rows]
-
-
-def _require_descent(ids: Sequence[int], cursor: Mapping[str, str]) -> None:
-    """Newest first, and below the cursor: only then is the last id where the next page begins."""
-    bound = [int(cursor["idLessThan"])] if cursor else []
-    if any(b >= a for a, b in pairwise([*bound, *ids])):
-        raise malformed("a page is not in the order of its ids, newest first")
 
 
 def _order_id(row: Row) -> str:

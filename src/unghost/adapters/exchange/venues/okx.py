@@ -15,16 +15,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final
 
 from unghost.adapters.exchange.client import Answer, ReadOnlyClient
 from unghost.adapters.exchange.failures import FailureKind, ReadFailed, malformed
 from unghost.adapters.exchange.findings import Finding, Verdict
-from unghost.adapters.exchange.strict import FillSet, exact, fill_of, rows_of, text, to_ms
+from unghost.adapters.exchange.strict import exact, fill_of, rows_of, text, to_ms
 from unghost.adapters.exchange.venues.reader import (
     Leg,
     finding_from,
@@ -32,6 +31,7 @@ from unghost.adapters.exchange.venues.reader import (
     require_depth,
     unknown_position,
 )
+from unghost.adapters.exchange.venues.walk import Walk, require_descent
 from unghost.model import (
     Fill,
     FillKind,
@@ -102,24 +102,12 @@ class OkxReader:
         """Every fill of the window, or ReadFailed."""
         require_depth(window, DEPTH)
         _require_unit(client, market)
-        fills, asked_at = FillSet(client.account), list[datetime]()
-        oldest: int | None = None
-        while oldest is not None or not asked_at:
-            if len(asked_at) >= MAX_PAGES:
-                raise malformed(f"there are more than {MAX_PAGES} pages")
-            page = await _page(client, market, window, oldest)
-            asked_at.append(page.asked_at)
-            fills.add(page.fills)
-            oldest = page.oldest
-        pages = len(asked_at)
-        return FillReading(
-            fills=fills.within(window),
-            complete=True,
-            window=window,
-            as_of=asked_at[0],
-            pages=pages,
-            detail=f"{len(fills)} fills read, to the end of fills-history, in {pages} calls",
-        )
+        walk = Walk(client=client, market=market, endpoint=FILLS, most_pages=MAX_PAGES)
+        found, page = list[Fill](), await _page(walk, window, None)
+        while page:
+            found += [each.fill for each in page]
+            page = await _page(walk, window, page[-1].bill)
+        return walk.whole(found, window)
 
     async def client_order_ids(
         self, client: ReadOnlyClient, market: Market, window: Window
@@ -213,40 +201,30 @@ def _conflict(row: Row, unified: Row) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Page:
-    """One page of fills; `oldest` is its smallest bill id, None where there are no more."""
+class _Billed:
+    """A fill and the bill that it came with."""
 
-    asked_at: datetime
-    fills: Sequence[Fill]
-    oldest: int | None
+    bill: int
+    fill: Fill
 
 
-async def _page(client: ReadOnlyClient, market: Market, window: Window, after: int | None) -> _Page:
-    """The fills before a bill, or the newest. Read inside the attempt that fetched them."""
+async def _page(walk: Walk, window: Window, after: int | None) -> list[_Billed]:
+    """The fills before a bill, or the newest; none where there are no more."""
 
-    def parse(answer: Answer) -> _Page:
+    def parse(answer: Answer) -> list[_Billed]:
         rows = _data(answer)
-        bills = [_bill(row) for row in rows]
-        if any(older >= newer for newer, older in pairwise(bills)):
-            raise malformed("a page of fills is not in the order of its bills")
-        if after is not None and bills and bills[0] >= after:
-            raise malformed(f"a page does not go on from bill {after}, where one ended")
-        return _Page(
-            asked_at=answer.asked_at,
-            fills=[_fill(client, row, market) for row in rows],
-            oldest=bills[-1] if bills else None,
-        )
+        require_descent([_bill(row) for row in rows], after)
+        return [_Billed(bill=_bill(row), fill=_fill(walk.client, row, walk.market)) for row in rows]
 
-    params: dict[str, Any] = {
+    cursor = {} if after is None else {"after": after}
+    question = {
         "instType": SWAP,
-        "instId": market.native_id,
+        "instId": walk.market.native_id,
         "begin": to_ms(window.start_at),
         "end": to_ms(window.end_at),
         "limit": PAGE,
     }
-    if after is not None:
-        params["after"] = after
-    return await client.read(FILLS, params, question=f"Fills of {market.unified}", parse=parse)
+    return await walk.page({**question, **cursor}, parse)
 
 
 def _bill(row: Row) -> int:

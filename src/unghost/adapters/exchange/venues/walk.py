@@ -5,9 +5,10 @@ What a page is, and when the last one has come, each venue says for itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 from unghost.adapters.exchange.client import Answer, ReadOnlyClient
@@ -47,14 +48,15 @@ class Walk:
     market: Market
     endpoint: str
     noun: str = "Fills"
+    most_pages: int = field(default_factory=lambda: MAX_PAGES)
     pages: int = 0
     asked_at: datetime = field(init=False)
     """When the first page was asked for."""
 
     async def page(self, params: Mapping[str, Any], parse: Callable[[Answer], T]) -> T:
         """One more page as `parse` reads it; ReadFailed."""
-        if self.pages >= MAX_PAGES:
-            raise malformed(f"there are more than {MAX_PAGES} pages")
+        if self.pages >= self.most_pages:
+            raise malformed(f"there are more than {self.most_pages} pages")
         asked_at, found = await self.client.read(
             self.endpoint,
             params,
@@ -79,6 +81,17 @@ class Walk:
             pages=self.pages,
             detail=told,
         )
+
+
+def require_descent(ids: Sequence[int], below: int | None) -> None:
+    """ReadFailed unless ids fall, from below the cursor on: the last is where the next page begins.
+
+    For pages newest first; `below` is the cursor, None for the first page.
+    """
+    if below is not None and ids and ids[0] >= below:
+        raise malformed(f"a page does not go on from id {below}, where one ended")
+    if any(older >= newer for newer, older in pairwise(ids)):
+        raise malformed("a page is not in the order of its ids, newest first")
 
 
 def require_order(window: Window) -> None:
