@@ -8,11 +8,18 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import structlog
+from apprise import Apprise
 
 from unghost.adapters.notifications import Notice, Notifier
 from unghost.adapters.postgres.events import EventLog
 
 FOUND = Notice(kind="GHOSTS_FOUND", profile_id="main", text="BTCUSDT")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _apprise_is_there():
+    """Its import alone may take longer on a busy machine than a close waits for what is left."""
+    assert Apprise().add("json://127.0.0.1:9/")
 
 
 class Post(HTTPServer):
