@@ -20,6 +20,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from tests.other_server import PROGRAMS_VARIABLE, private_server
@@ -178,6 +179,14 @@ def database_from(admin: str, template: str) -> Iterator[str]:
 
 
 # --- for tests ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_at_first() -> Iterator[None]:
+    """A command that ran within a test sets the level for all that follow in its process."""
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
