@@ -169,7 +169,7 @@ MUTANTS: Final = (
        "return Window(start_at=first - ENTRY_MARGIN, end_at=now + END_MARGIN)",
        "return Window(start_at=now, end_at=now + END_MARGIN)", CYCLE),
     # record
-    _m("cycle.py", "a flat market is ruled upon by what the fast path saw",
+    _m("cycle/watching.py", "a flat market is ruled upon by what the fast path saw",
        "if not seen.full and _needs_all(desk, draft, known):", "if False:",
        ("tests/cycle/test_fast_path.py",)),
     _m("hints.py", "the fast path never looks at everything",

@@ -1,0 +1,49 @@
+"""What one profile's cycle works with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from unghost.ceilings import with_share_allowed
+from unghost.model import ProfileRef, Rules
+from unghost.ports import Clock, EventSink, Exchange, FillFiles, Ledger, PauseGate, SeenAccounts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """Everything that one profile's cycle works with.
+
+    `own_pause` when the pause is kept in `trading_profile`. `settings_shown` is what the batch
+    records of the settings; it holds no secret.
+    """
+
+    profile: ProfileRef
+    ledger: Ledger
+    exchange: Exchange
+    pause: PauseGate
+    events: EventSink
+    rules: Rules
+    enabled: bool
+    throttle_ms: int
+    plan_ttl_minutes: int
+    ledger_in_contracts: bool
+    settings_shown: Mapping[str, str]
+    clock: Clock
+    own_pause: bool
+    files: FillFiles | None = None
+    """Imported files of fills; None where there are none to ask."""
+    accounts: SeenAccounts | None = None
+    """Which account each profile's key sees; None where nobody asks."""
+    share_allowed_by: str = ""
+    """Who has allowed any share of the open lifecycles, for one batch; empty: nobody."""
+
+
+def allowing_share(desk: Desk, *, actor: str) -> Desk:
+    """The desk for one batch that may close any share; the batch says by whose word."""
+    return replace(
+        desk,
+        rules=with_share_allowed(desk.rules),
+        settings_shown={**desk.settings_shown, "allow_share": f"allowed by {actor}"},
+        share_allowed_by=actor,
+    )
