@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from unghost.flows import OrderFlow
 from unghost.model import Attribution, Claim, CloseOrder, LifecycleKey, Money, Rules
-from unghost.netting import OrderFlow
 from unghost.pool import Pool
 from unghost.quantities import last_place
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from unghost.flows import OrderFlow
 from unghost.model import Attribution, AttributionPolicy, Rules
-from unghost.netting import OrderFlow
 from unghost.pool import Pool
 from unghost.seekers import ZERO, Seeker, may_take
 

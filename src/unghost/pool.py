@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from unghost.flows import OrderFlow
 from unghost.model import Attribution, Evidence, LifecycleKey, PositionSide, Rules
-from unghost.netting import LegNetting, OrderFlow
+from unghost.netting import LegNetting
 from unghost.seekers import ZERO, Seeker
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from unghost import rowfacts
+from unghost.flows import OrderFlow
 from unghost.model import (
     Attribution,
     Evidence,
@@ -17,7 +18,7 @@ from unghost.model import (
     PositionSide,
     Rules,
 )
-from unghost.netting import LegNetting, OrderFlow
+from unghost.netting import LegNetting
 from unghost.quantities import dust_threshold
 
 ENTRY_SKEW = timedelta(seconds=10)

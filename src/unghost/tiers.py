@@ -13,8 +13,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from unghost.flows import OrderFlow
 from unghost.model import Attribution, Rules
-from unghost.netting import OrderFlow
 from unghost.pool import Pool
 from unghost.seekers import ENTRY_SKEW, ZERO, Seeker, may_take
 

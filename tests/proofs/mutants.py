@@ -148,10 +148,10 @@ MUTANTS: Final = (
        "elif len(linked) > 1 and _needed(linked) > pool.left[flow.exchange_order_id]:",
        "elif False:"),
     # netting
-    _m("netting.py", "the opening part of a crossing fill closes too",
+    _m("flows.py", "the opening part of a crossing fill closes too",
        "closed = min(abs(signed), abs(before)) if signed * before < 0 else ZERO",
        "closed = abs(signed) if signed * before < 0 else ZERO"),
-    _m("netting.py", "what the ledger has booked may be claimed again",
+    _m("flows.py", "what the ledger has booked may be claimed again",
        "return max(ZERO, self.filled - self.accounted)", "return self.filled"),
     _m("netting.py", "recorded closings without a fill do not count",
        "most = [rest, rest - self.unexplained + tolerance]", "most = [rest]"),

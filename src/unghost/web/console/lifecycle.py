@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from unghost import rowfacts
+from unghost.flows import FillPart, split
 from unghost.ids import DUST_ORDER
 from unghost.model import (
     AuditRow,
@@ -19,7 +20,6 @@ from unghost.model import (
     PositionSide,
     Side,
 )
-from unghost.netting import FillPart, split
 from unghost.report import explain_rows
 from unghost.web.console.charts import Chart, Line, Mark
 from unghost.web.console.figures import plain

@@ -13,8 +13,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from unghost import rowfacts
+from unghost.flows import FillPart
 from unghost.model import Flatness, LedgerRow, PositionReading, PositionSide
-from unghost.netting import FillPart
 from unghost.web.console.charts import Point
 from unghost.web.console.scales import ZERO
 
