@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from unghost.adapters.exchange import ExchangeAccount
     from unghost.adapters.postgres.chain import Verification
     from unghost.adapters.postgres.connection import Database
+    from unghost.adapters.postgres.figures import Figures
     from unghost.adapters.postgres.schema import LedgerShape
     from unghost.cycle import Desk
 
@@ -245,6 +246,7 @@ class House:
     ) -> Iterator[Desk]:
         """A desk for a while, with its own connection to the exchange where one is needed.
 
+        Calls to the exchange are counted for the metrics, whoever they are made for.
         `dry_run` stands in for the flag. Raises UsageError for a profile that is not there.
         """
         settings = self.settings
@@ -256,7 +258,15 @@ class House:
             if needs_exchange:
                 account = open_exchange(settings, _configured(self.profiles, chosen))
                 exchange = stack.enter_context(closing(account))
+                stack.enter_context(self.figures.counting(chosen, exchange))
             yield _desk(settings, self.profiles, chosen, database=self.database, exchange=exchange)
+
+    @property
+    def figures(self) -> Figures:
+        """The counters that all processes of the service add to."""
+        from unghost.adapters.postgres.figures import Figures
+
+        return Figures(self.database)
 
     def pause_gate(self, name: str) -> PauseGate:
         """Where the trading status of a profile is told, without a desk around it."""

@@ -192,6 +192,7 @@ def test_how_often_a_failure_is_asked_again(connect, venue, btc, name, attempts)
     detail = account.positions([btc])[BTC].detail
     # Counted here and not at the venue: aiohttp sends a torn GET once more on its own.
     assert dict(account.calls().by_method)["/fapi/v3/positionRisk"] == attempts
+    assert [count for _, count in account.calls().failed_by_kind] == [attempts]
     assert (f"({attempts} attempts)" in detail) == (attempts > 1)
 
 

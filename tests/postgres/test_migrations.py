@@ -8,7 +8,9 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from unghost.adapters.postgres import migrations
 from unghost.adapters.postgres.connection import Database
+from unghost.adapters.postgres.figures import Figure, Figures
 from unghost.adapters.postgres.migrations import (
     create_sample_orders,
     known_migrations,
@@ -48,6 +50,7 @@ def test_migrating_makes_our_tables_and_no_other(empty_database):
         "reconciliation_file_fill",
         "reconciliation_fill_file",
         "reconciliation_account",
+        "reconciliation_figure",
         "reconciliation_loop",
         "reconciliation_request",
         "trading_profile",
@@ -57,6 +60,26 @@ def test_migrating_makes_our_tables_and_no_other(empty_database):
 def test_migrating_twice_does_nothing(empty_database):
     migrate(empty_database)
     assert migrate(empty_database) == ()
+
+
+def test_what_the_loop_had_counted_of_its_calls_goes_on(empty_database, monkeypatch):
+    before = [one for one in known_migrations() if one.version < 8]
+    with monkeypatch.context() as earlier:
+        earlier.setattr(migrations, "known_migrations", lambda: before)
+        migrate(empty_database)
+    execute(
+        empty_database,
+        "INSERT INTO reconciliation_loop (profile_id, worker, calls)"
+        """ VALUES ('main', 'w', '{"/positions": 7, "/fills": 2}'), ('other', 'w', '{}')""",
+    )
+    migrate(empty_database)
+    assert Figures(empty_database).of(["main", "other"]) == {
+        "main": {
+            (Figure.EXCHANGE_CALLS, "/fills", ""): 2,
+            (Figure.EXCHANGE_CALLS, "/positions", ""): 7,
+        },
+        "other": {},
+    }
 
 
 def test_eight_at_once_apply_each_migration_once(empty_database_url):

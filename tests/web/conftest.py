@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from tests.cycle.bench import Bench
+from tests.cycle.bench import Bench, grant
 from tests.cycle.conftest import (  # noqa: F401 - fixtures
     bench,
     exchange,
@@ -19,7 +19,9 @@ from tests.cycle.conftest import (  # noqa: F401 - fixtures
 )
 
 from unghost.adapters.notifications import Notifier
+from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.events import EventLog
+from unghost.adapters.postgres.queue import install_queue
 from unghost.assembly import open_house
 from unghost.settings import Settings, load_settings
 from unghost.web.access import Role, Seats, login_line, read_logins
@@ -53,7 +55,7 @@ def markets_home(tmp_path_factory) -> Path:
 @pytest.fixture
 def configured(bench: Bench, tmp_path: Path, markets_home: Path, monkeypatch):  # noqa: F811 - a fixture
     """A function that makes settings as the environment would: profiles, and variables."""
-    bench.run("TRUNCATE reconciliation_loop, reconciliation_request")
+    bench.run("TRUNCATE reconciliation_loop, reconciliation_request, reconciliation_figure")
 
     def make(profiles=("main",), **variables: str) -> Settings:
         config = tmp_path / "unghost.toml"
@@ -81,6 +83,24 @@ def configured(bench: Bench, tmp_path: Path, markets_home: Path, monkeypatch):  
         return load_settings()
 
     return make
+
+
+QUEUE_TABLES = "procrastinate_jobs, procrastinate_workers, procrastinate_periodic_defers"
+
+
+@pytest.fixture(scope="session")
+def queue_installed(shared_url, shared_service_url, roles):  # noqa: F811 - fixtures
+    database = Database(shared_url)
+    assert install_queue(database)
+    assert not install_queue(database)
+    database.close()
+    grant(shared_url, roles)
+
+
+@pytest.fixture
+def queue(queue_installed, bench: Bench) -> Bench:  # noqa: F811 - a fixture
+    bench.run(f"TRUNCATE {QUEUE_TABLES} CASCADE")
+    return bench
 
 
 class Visitor(TestClient):

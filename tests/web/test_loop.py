@@ -15,32 +15,11 @@ from decimal import Decimal
 import pytest
 
 from unghost.adapters.notifications import Notifier
-from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.events import EventLog
-from unghost.adapters.postgres.queue import install_queue
 from unghost.assembly import open_house
 from unghost.demo.venue.faults import Fault, FaultKind
 from unghost.worker.cycles import run_profile
 from unghost.worker.queue import cron_of, open_queue, put_back_stalled, put_cycle
-
-TABLES = "procrastinate_jobs, procrastinate_workers, procrastinate_periodic_defers"
-
-
-@pytest.fixture(scope="session")
-def queue_installed(shared_url, shared_service_url, roles):
-    from tests.cycle.bench import grant
-
-    database = Database(shared_url)
-    assert install_queue(database)
-    assert not install_queue(database)
-    database.close()
-    grant(shared_url, roles)
-
-
-@pytest.fixture
-def queue(queue_installed, bench):
-    bench.run(f"TRUNCATE {TABLES} CASCADE")
-    return bench
 
 
 @contextmanager

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import structlog
 from apprise import Apprise
+from tests.web.conftest import Visitor
 
 from unghost.adapters.notifications import Notice, Notifier
 from unghost.adapters.postgres.events import EventLog
+from unghost.assembly import open_house
+from unghost.web.access import Seats, read_logins
+from unghost.web.app import create_app
+from unghost.web.operations import Operations
+from unghost.worker.cycles import run_profile
 
 FOUND = Notice(kind="GHOSTS_FOUND", profile_id="main", text="BTCUSDT")
 
@@ -79,3 +86,72 @@ def test_without_addresses_nothing_is_done(database):
     notifier.tell(FOUND)
     notifier.close()
     assert EventLog(database).recent("main") == ()
+
+
+# --- who is told of a cycle ---------------------------------------------------------------------
+
+
+class Heard:
+    """Stands where the notifier is, and keeps what it is told."""
+
+    def __init__(self):
+        self.notices: list[Notice] = []
+
+    def tell(self, notice: Notice):
+        self.notices.append(notice)
+
+    @property
+    def kinds(self) -> list[str]:
+        return [one.kind for one in self.notices]
+
+
+def by_the_loop(settings) -> list[str]:
+    heard = Heard()
+    with open_house(settings) as house:
+        run_profile(house, "main", worker="w", notifier=heard)
+    return heard.kinds
+
+
+@contextmanager
+def listened(settings):
+    """A client of the service as anna, and what the service tells until it is closed."""
+    heard = Heard()
+    with open_house(settings) as house:
+        operations = Operations(house, heard)
+        app = create_app(operations, Seats(read_logins(settings), operator="machine"))
+        yield Visitor(app, base_url="http://127.0.0.1").whose("anna"), heard
+        operations.close()
+
+
+def by_a_person(settings) -> list[str]:
+    with listened(settings) as (anna, heard):
+        anna.post("/api/v1/profiles/main/cycles", json={}).raise_for_status()
+    return heard.kinds
+
+
+@pytest.mark.parametrize("started", (by_the_loop, by_a_person))
+def test_refusals_and_new_ghosts_are_told_whoever_started_the_cycle(bench, configured, started):
+    bench.ghost("t-1")
+    assert started(configured(UNGHOST_LOOP="dry_run")) == ["GHOSTS_FOUND", "NO_GO"]
+
+
+@pytest.mark.parametrize("started", (by_the_loop, by_a_person))
+def test_what_was_found_before_is_not_told_again(bench, configured, started):
+    bench.ghost("t-1")
+    bench.pause()
+    bench.dry_run()
+    assert started(configured(UNGHOST_LOOP="dry_run")) == []
+
+
+def test_an_apply_is_told_whoever_started_it(bench, configured):
+    bench.pause()
+    settings = configured(UNGHOST_LOOP="flags")
+    bench.ghost("t-1")
+    assert by_the_loop(settings) == ["GHOSTS_FOUND", "BATCH_APPLIED"]
+    bench.ghost("t-2", symbol="ETHUSDT")
+    with listened(settings) as (anna, heard):
+        plan = bench.dry_run().batch.batch_id
+        version = anna.get(f"/api/v1/batches/{plan}").json()["version"]
+        body = {"plan": plan, "seen": version}
+        anna.post("/api/v1/profiles/main/cycles", json=body).raise_for_status()
+    assert heard.kinds == ["BATCH_APPLIED"]

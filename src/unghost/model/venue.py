@@ -146,9 +146,13 @@ class FillReading:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallLog:
-    """Calls made to the exchange, by endpoint or method name; shown in the batch."""
+    """Calls made to the exchange, by endpoint or method name; shown in the batch.
+
+    `failed_by_kind` are those, repeats included, that had no usable answer.
+    """
 
     by_method: tuple[tuple[str, int], ...] = ()
+    failed_by_kind: tuple[tuple[str, int], ...] = ()
 
     @property
     def total(self) -> int:
@@ -157,6 +161,14 @@ class CallLog:
 
     def since(self, before: CallLog) -> dict[str, int]:
         """The calls made after `before` was taken, by endpoint or method name."""
-        known = dict(before.by_method)
-        more = {name: count - known.get(name, 0) for name, count in self.by_method}
-        return {name: count for name, count in more.items() if count}
+        return _more(self.by_method, before.by_method)
+
+    def failed_since(self, before: CallLog) -> dict[str, int]:
+        """The failures since `before` was taken, by kind."""
+        return _more(self.failed_by_kind, before.failed_by_kind)
+
+
+def _more(now: tuple[tuple[str, int], ...], before: tuple[tuple[str, int], ...]) -> dict[str, int]:
+    known = dict(before)
+    more = {name: count - known.get(name, 0) for name, count in now}
+    return {name: count for name, count in more.items() if count}

@@ -22,26 +22,14 @@ SET
     cycles = cycles + 1,
     failures = failures + %(failures)s,
     last_seconds = extract(epoch FROM clock_timestamp() - started_at),
-    total_seconds = total_seconds + extract(epoch FROM clock_timestamp() - started_at),
-    calls = (
-        SELECT COALESCE(jsonb_object_agg(k, n), '{}')
-        FROM (
-            SELECT key AS k, sum(value::numeric) AS n
-            FROM (
-                SELECT * FROM jsonb_each_text(calls)
-                UNION ALL
-                SELECT * FROM jsonb_each_text(%(calls)s::text::jsonb)
-            ) AS every
-            GROUP BY key
-        ) AS summed
-    )
+    total_seconds = total_seconds + extract(epoch FROM clock_timestamp() - started_at)
 WHERE profile_id = %(profile_id)s;
 
 -- name: loop_states
 -- where the loop stands, by profile
 SELECT
     profile_id, worker, started_at, finished_at, outcome, detail, digest, batch_id, gates,
-    cycles, failures, total_seconds, last_seconds, calls, clock_timestamp() AS as_of
+    cycles, failures, total_seconds, last_seconds, clock_timestamp() AS as_of
 FROM reconciliation_loop
 WHERE profile_id = ANY(%(profile_ids)s::text[])
 ORDER BY profile_id;

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from unghost.adapters.exchange.failures import FailureKind
+from unghost.adapters.postgres.figures import Figure, Numbers, Starter, buckets
 from unghost.adapters.postgres.queue import queue_beat
 from unghost.model import GateVerdict
 from unghost.web.operations import Operations
+from unghost.web.views import ZERO
 
 
 def metrics_text(service: Operations) -> tuple[bytes, str]:
@@ -38,6 +46,9 @@ def _families(service: Operations) -> Iterator[Metric]:
     yield from _ghosts(service)
     yield from _record(service)
     yield from _loop(service)
+    counted = service.house.figures.of(service.profile_ids())
+    yield from _exchanges(service, counted)
+    yield _cycles(counted)
 
 
 def _ghosts(service: Operations) -> Iterator[Metric]:
@@ -87,9 +98,6 @@ def _loop(service: Operations) -> Iterator[Metric]:
     lag = GaugeMetricFamily(
         "unghost_loop_lag_seconds", "Since the latest one began", labels=by_profile
     )
-    calls = CounterMetricFamily(
-        "unghost_exchange_calls", "Calls of the loop", labels=["exchange", "profile", "endpoint"]
-    )
     gates = GaugeMetricFamily(
         "unghost_gate",
         "Lifecycles by the verdict of a gate, in the latest cycle",
@@ -103,9 +111,6 @@ def _loop(service: Operations) -> Iterator[Metric]:
         if state.last_seconds is not None:
             last.add_metric([name], _plain(state.last_seconds))
         lag.add_metric([name], (state.as_of - state.started_at).total_seconds())
-        exchange = service.house.profiles.by_name[name].exchange
-        for endpoint, number in state.calls.items():
-            calls.add_metric([exchange, name, endpoint], number)
         for gate in state.gates:
             for verdict in GateVerdict:
                 gates.add_metric([name, gate["name"], verdict], gate[verdict])
@@ -113,7 +118,44 @@ def _loop(service: Operations) -> Iterator[Metric]:
     age = queue_beat(service.house.database)
     if age is not None:
         beat.add_metric([], _plain(age))
-    yield from (cycles, failures, seconds, last, lag, calls, gates, beat)
+    yield from (cycles, failures, seconds, last, lag, gates, beat)
+
+
+def _exchanges(service: Operations, counted: Mapping[str, Numbers]) -> Iterator[Metric]:
+    """Whoever the calls were made for: the loop, or people, in any process of the service."""
+    calls = CounterMetricFamily(
+        "unghost_exchange_calls",
+        "Calls to the exchange, repeats included",
+        labels=["exchange", "profile", "endpoint"],
+    )
+    errors = CounterMetricFamily(
+        "unghost_exchange_errors",
+        "Those that had no usable answer",
+        labels=["exchange", "profile", "kind"],
+    )
+    for name, numbers in counted.items():
+        exchange = service.house.profiles.by_name[name].exchange
+        for (figure, label, _), number in numbers.items():
+            if figure is Figure.EXCHANGE_CALLS:
+                calls.add_metric([exchange, name, label], _plain(number))
+        for kind in FailureKind:  # a counter that begins above 0 is never seen to rise
+            failed = numbers.get((Figure.EXCHANGE_ERRORS, kind.value, ""), ZERO)
+            errors.add_metric([exchange, name, kind], _plain(failed))
+    yield from (calls, errors)
+
+
+def _cycles(counted: Mapping[str, Numbers]) -> Metric:
+    histogram = HistogramMetricFamily(
+        "unghost_cycle_duration_seconds",
+        "Length of cycles, however they ended",
+        labels=["profile", "starter"],
+    )
+    for name, numbers in counted.items():
+        for starter in Starter:
+            counts, seconds = buckets(starter, numbers)
+            shown = [(bound, _plain(count)) for bound, count in counts]
+            histogram.add_metric([name, starter], shown, sum_value=_plain(seconds))
+    return histogram
 
 
 def _plain(number: Decimal) -> float:

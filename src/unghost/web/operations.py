@@ -28,7 +28,8 @@ from unghost.cycle import (
     inspect_symbol,
 )
 from unghost.errors import BatchNotFoundError, RefusedError
-from unghost.model import AuditRow, Batch, Decision, Event, Mode, PauseReading, PauseState
+from unghost.model import AuditRow, Batch, Event, Mode, PauseReading, PauseState
+from unghost.notices import notices
 from unghost.report import explain_rows
 from unghost.rollback import (
     UndoPreview,
@@ -445,13 +446,9 @@ class Operations:
 
     # notices -----------------------------------------------------------------------------------
 
-    def _tell(self, report: CycleReport) -> None:
-        batch = report.batch
-        if batch is not None and batch.counts.get(Decision.APPLIED):
-            told = f"{batch.counts[Decision.APPLIED]} rows of batch {batch.batch_id} were written"
-            self._notifier.tell(
-                Notice(kind="BATCH_APPLIED", profile_id=batch.profile_id, text=told)
-            )
+    def _tell(self, profile_id: str, report: CycleReport) -> None:
+        for notice in notices(profile_id, report):
+            self._notifier.tell(notice)
 
     def _tell_undone(
         self, name: str, profile_id: str, batch_id: str, rows: int, actor: str

@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from unghost.adapters.postgres.figures import Starter
 from unghost.assembly import House
 from unghost.cycle import CycleReport, allowing_share, run_cycle
 from unghost.errors import RefusedError, UnghostError
@@ -66,7 +67,7 @@ class _Run:
 class Runs:
     """The cycles that run in this process on behalf of people."""
 
-    def __init__(self, house: House, *, finished: Callable[[CycleReport], None]) -> None:
+    def __init__(self, house: House, *, finished: Callable[[str, CycleReport], None]) -> None:
         self._house = house
         self._finished = finished
         self._running: dict[threading.Thread, _Run] = {}
@@ -104,7 +105,7 @@ class Runs:
 
     def _run(self, run: _Run) -> None:
         try:
-            self._finished(self._cycle(run))
+            self._finished(run.order.profile_id, self._cycle(run))
         except UnghostError as error:
             run.trouble = error
             log.warning("the cycle ended", profile_id=run.order.profile_id, error=str(error))
@@ -120,6 +121,7 @@ class Runs:
         order = run.order
         with (
             structlog.contextvars.bound_contextvars(profile_id=order.profile_id),
+            self._house.figures.timing(order.profile_id, Starter.PERSON),
             self._house.desk(
                 order.profile_id, needs_exchange=True, dry_run=order.plan is None
             ) as desk,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -11,11 +11,13 @@ import stamina
 import structlog
 
 from unghost.adapters.notifications import Notice, Notifier
+from unghost.adapters.postgres.figures import Starter
 from unghost.adapters.postgres.service import Begun, ServiceBooks
 from unghost.assembly import House
-from unghost.cycle import CycleReport, Desk, Outcome, Watched, watch
+from unghost.cycle import Desk, Outcome, Watched, watch
 from unghost.errors import CommitOutcomeUnknownError, DatabaseError, ExchangeError, UnghostError
-from unghost.model import BatchStatus, CallLog, Decision, GateVerdict, Ruling
+from unghost.model import BatchStatus, GateVerdict, Ruling
+from unghost.notices import notices
 from unghost.redaction import redactor
 from unghost.settings import LoopMode
 
@@ -33,10 +35,13 @@ def run_profile(house: House, profile_id: str, *, worker: str, notifier: Notifie
     beat tries anew. Raises UnghostError where not even that could be written down.
     """
     books = ServiceBooks(house.database)
-    with structlog.contextvars.bound_contextvars(profile_id=profile_id):
+    with (
+        structlog.contextvars.bound_contextvars(profile_id=profile_id),
+        house.figures.timing(profile_id, Starter.LOOP),
+    ):
         begun = books.begin_cycle(profile_id, worker=worker)
         try:
-            watched, calls = _tried(house, books, profile_id, begun)
+            watched = _tried(house, books, profile_id, begun)
         except UnghostError as error:
             _failed(books, notifier, profile_id, begun.digest, str(error))
             return Outcome.ENVIRONMENT
@@ -52,7 +57,6 @@ def run_profile(house: House, profile_id: str, *, worker: str, notifier: Notifie
             digest=watched.digest,
             batch_id=report.batch.batch_id if report.batch else None,
             gates=gate_counts(report.rulings),
-            calls=calls,
             hint=watched.hint,
         )
         for notice in notices(profile_id, report):
@@ -60,22 +64,19 @@ def run_profile(house: House, profile_id: str, *, worker: str, notifier: Notifie
         return report.outcome
 
 
-def _tried(
-    house: House, books: ServiceBooks, profile_id: str, begun: Begun
-) -> tuple[Watched, Mapping[str, int]]:
+def _tried(house: House, books: ServiceBooks, profile_id: str, begun: Begun) -> Watched:
     for attempt in stamina.retry_context(
         on=_is_passing, attempts=ATTEMPTS, wait_initial=FIRST_WAIT_SECONDS, timeout=None
     ):
         with attempt, _desk(house, profile_id) as desk:
             _settle_left_behind(desk, books, profile_id)
-            watched = watch(
+            return watch(
                 desk,
                 actor=ACTOR,
                 known=begun.digest,
                 hint=begun.hint,
                 full_every=timedelta(minutes=house.settings.full_scan_minutes),
             )
-            return watched, desk.exchange.calls().since(CallLog())
     raise UnghostError("the cycle was not tried")  # not reached: the last attempt raises
 
 
@@ -120,20 +121,3 @@ def gate_counts(rulings: Sequence[Ruling]) -> list[dict[str, Any]]:
         {"name": name, **{verdict.value: count[verdict] for verdict in GateVerdict}}
         for name, count in counts.items()
     ]
-
-
-def notices(profile_id: str, report: CycleReport) -> list[Notice]:
-    """What people shall hear of: ghosts that were noticed, rows written, refusals recorded."""
-    told: list[Notice] = []
-    if report.events:
-        symbols = ", ".join(sorted({event.symbol or "" for event in report.events}))
-        text = f"The ledger is open where the exchange is flat: {symbols}."
-        told.append(Notice(kind="GHOSTS_FOUND", profile_id=profile_id, text=text))
-    if report.batch is None:
-        return told
-    for decision, kind in ((Decision.APPLIED, "BATCH_APPLIED"), (Decision.NO_GO, "NO_GO")):
-        rows = report.batch.counts.get(decision, 0)
-        if rows:
-            text = f"{rows} rows of batch {report.batch.batch_id} are {decision}."
-            told.append(Notice(kind=kind, profile_id=profile_id, text=text))
-    return told

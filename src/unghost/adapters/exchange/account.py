@@ -115,7 +115,7 @@ class ExchangeAccount:
         return self._run(lambda: self._answered(work, lambda _: None, "The account"))
 
     def calls(self) -> CallLog:
-        """HTTP calls so far by path, repeats included."""
+        """HTTP calls so far by path, repeats included, and their failures by kind."""
         return self._client.calls()
 
     def close(self) -> None:

@@ -258,11 +258,15 @@ class ReadOnlyClient:
         self._markets_lock = asyncio.Lock()
         self._markets_until = clock()
         self._closed = False
+        self._failed: Counter[str] = Counter()
         self.__exchange = _build(spec, settings or {}, verbs)
 
     def calls(self) -> CallLog:
-        """HTTP calls so far by path, repeats included."""
-        return CallLog(by_method=tuple(sorted(self.__exchange.unghost_calls.items())))
+        """HTTP calls so far by path, repeats included, and their failures by kind."""
+        made, failed = self.__exchange.unghost_calls, self._failed
+        return CallLog(
+            by_method=tuple(sorted(made.items())), failed_by_kind=tuple(sorted(failed.items()))
+        )
 
     @property
     def wallet_address(self) -> str:
@@ -401,7 +405,8 @@ class ReadOnlyClient:
         try:
             value = await work()
             return parse(Answer(value=value, bodies=tuple(asking.bodies), asked_at=asking.asked_at))
-        except ReadFailed:
+        except ReadFailed as failure:
+            self._failed[failure.kind.value] += 1
             raise
         except Exception as error:  # noqa: BLE001 - CCXT raises anything; all of it is doubt
             raise self._failure(error, asking) from None
@@ -413,8 +418,9 @@ class ReadOnlyClient:
         return await self._once(self.__exchange.load_time_difference, _whole_number)
 
     def _failure(self, error: Exception, asking: _Asking) -> ReadFailed:
-        """CCXT's error in our words, by the table of VENUES."""
+        """CCXT's error in our words, by the table of VENUES; it counts as one."""
         kind = _kind_of(error, asking.status)
+        self._failed[kind.value] += 1
         return ReadFailed(
             kind,
             self._reason(kind, error, asking.status),

@@ -36,6 +36,7 @@ SERVICE_RIGHTS: Final[Mapping[str, str]] = {
     "reconciliation_file_fill": "SELECT, INSERT",
     "trading_profile": "SELECT, INSERT, UPDATE (status, actor, reason, since)",
     "reconciliation_account": "SELECT, INSERT, UPDATE",
+    "reconciliation_figure": "SELECT, INSERT, UPDATE (number)",
     "reconciliation_loop": "SELECT, INSERT, UPDATE",
     "reconciliation_request": "SELECT, INSERT, UPDATE (state, status, answer, created_at)",
 }

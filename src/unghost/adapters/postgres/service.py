@@ -34,7 +34,6 @@ class LoopState:
     failures: int
     total_seconds: Decimal
     last_seconds: Decimal | None
-    calls: dict[str, int]
     as_of: datetime
 
 
@@ -93,7 +92,6 @@ class ServiceBooks:
         detail: str = "",
         batch_id: str | None = None,
         gates: Sequence[Mapping[str, Any]] = (),
-        calls: Mapping[str, int] | None = None,
         hint: Hint | None = None,
         failed: bool = False,
     ) -> None:
@@ -106,7 +104,6 @@ class ServiceBooks:
             detail=detail,
             batch_id=batch_id,
             gates=json.dumps(list(gates)),
-            calls=json.dumps(dict(calls or {})),
             hint=None if hint is None else _hint_text(hint),
             failures=int(failed),
         )
