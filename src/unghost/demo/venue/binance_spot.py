@@ -12,22 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import ClassVar, Final, TypeVar
 
-from unghost.demo.venue.binanceusdm import (
-    WEIGHT_PER_MINUTE,
-    Asked,
-    BinanceUsdm,
-    Endpoint,
-    RefusalError,
-    authenticate,
-    numeral,
-    ping,
-    server_time,
-    upper,
-)
-from unghost.demo.venue.figures import money, plain, stepped
-from unghost.demo.venue.protocol import Answer, Call, Excess, Json
+from unghost.demo.venue.asking import DAY_MS, Endpoint, RefusalError
+from unghost.demo.venue.binanceusdm.asking import Asked
+from unghost.demo.venue.binanceusdm.face import BinanceUsdm, Table
+from unghost.demo.venue.binanceusdm.markets import WEIGHT_PER_MINUTE, ping, server_time
+from unghost.demo.venue.binanceusdm.spelling import numeral, upper
+from unghost.demo.venue.figures import cost_of, money, plain, quantity_of, stepped
+from unghost.demo.venue.protocol import Json, Row
 from unghost.demo.world import (
-    ZERO,
     Account,
     Fill,
     Listing,
@@ -39,11 +31,9 @@ from unghost.demo.world import (
 )
 
 VENUE: Final = "binance"
-DAY_MS: Final = 24 * 3600 * 1000
 DEFAULT_LIMIT: Final = 500
 MAX_LIMIT: Final = 1000
 
-Row = dict[str, Json]
 T = TypeVar("T")
 
 
@@ -133,8 +123,7 @@ def _symbol_row(market: Market) -> Row:
 def account(asked: Asked) -> Json:
     """GET account: every asset that the exchange trades, those of which nothing is held too."""
     held, locked = holdings(asked.world, asked.account), _locked(asked.world, asked.account)
-    listed = asked.world.listed(VENUE)
-    assets = {each.base for each in listed} | {each.quote for each in listed} | held.keys()
+    assets = {*asked.assets(), *held}
     if asked.text("omitZeroBalances") == "true":
         assets = {each for each in assets if held[each]}
     may_trade = not asked.account.read_only
@@ -176,16 +165,12 @@ def _locked(world: World, owner: Account) -> Mapping[str, Decimal]:
     locked: defaultdict[str, Decimal] = defaultdict(Decimal)
     for order in world.orders(owner, open_only=True):
         market = world.market(order.symbol)
-        rest = order.quantity - _filled(world, order)
+        rest = order.quantity - quantity_of(world.fills_of(order))
         if order.side is Side.SELL:
             locked[market.base] += rest
         else:
             locked[market.quote] += rest * order.price
     return locked
-
-
-def _filled(world: World, order: Order) -> Decimal:
-    return sum((fill.quantity for fill in world.fills_of(order)), ZERO)
 
 
 # Fills and orders
@@ -232,7 +217,6 @@ def _number(order_id: str) -> int:
 
 def _order_row(world: World, market: Market, order: Order) -> Row:
     fills = world.fills_of(order)
-    cost = sum((fill.quantity * fill.price for fill in fills), ZERO)
     is_limit = order.type is OrderType.LIMIT
     return {
         "symbol": market.listing(VENUE).native_id,
@@ -241,8 +225,8 @@ def _order_row(world: World, market: Market, order: Order) -> Row:
         "clientOrderId": order.client_order_id,
         "price": stepped(order.price, market.price_step) if is_limit else "0.00000000",
         "origQty": stepped(order.quantity, market.quantity_step),
-        "executedQty": stepped(_filled(world, order), market.quantity_step),
-        "cummulativeQuoteQty": plain(cost),
+        "executedQty": stepped(quantity_of(fills), market.quantity_step),
+        "cummulativeQuoteQty": plain(cost_of(fills)),
         "status": upper(order.state),
         "timeInForce": "GTC",
         "type": upper(order.type),
@@ -282,7 +266,7 @@ def _page(
 # The table
 
 
-ENDPOINTS: Final[Mapping[tuple[str, str], Endpoint]] = {
+ENDPOINTS: Final[Table] = {
     ("GET", "/api/v3/ping"): Endpoint(answer=ping, signed=False),
     ("GET", "/api/v3/time"): Endpoint(answer=server_time, signed=False),
     ("GET", "/api/v3/exchangeInfo"): Endpoint(answer=exchange_info, signed=False, weight=20),
@@ -292,45 +276,15 @@ ENDPOINTS: Final[Mapping[tuple[str, str], Endpoint]] = {
 }
 
 
-class BinanceSpot:
+class BinanceSpot(BinanceUsdm):
     """The face of Binance spot; holds nothing."""
 
-    name = VENUE
-    endpoints: ClassVar[Mapping[tuple[str, str], Endpoint]] = ENDPOINTS
+    name: ClassVar[str] = VENUE
+    endpoints: ClassVar[Table] = ENDPOINTS
 
     def owns(self, path: str) -> bool:
         """The spot API."""
         return path.startswith("/api/v3/")
-
-    def weight(self, call: Call) -> int:
-        """The endpoint's weight."""
-        endpoint = self.endpoints.get((call.method, call.path))
-        return endpoint.weight if endpoint else 1
-
-    def meter_headers(self, used: int) -> Mapping[str, str]:
-        """The weight used in this minute."""
-        return {"X-MBX-USED-WEIGHT-1M": str(used)}
-
-    def too_many(self, call: Call, excess: Excess) -> Answer:
-        """As on the futures: 429, then 418."""
-        return BinanceUsdm().too_many(call, excess)
-
-    def answer(self, world: World, call: Call) -> Answer:
-        """The answer to a call, refusals included."""
-        endpoint = self.endpoints.get((call.method, call.path))
-        try:
-            if endpoint is None:
-                raise RefusalError(404, -5000, f"Path {call.path}, Method {call.method} is invalid")
-            asked = Asked(
-                venue=VENUE,
-                world=world,
-                params=call.params,
-                now_ms=call.now_ms,
-                caller=authenticate(world, call) if endpoint.signed else None,
-            )
-            return Answer(body=endpoint.answer(asked))
-        except RefusalError as refusal:
-            return refusal.answer
 
     def rows(self, body: Json) -> list[Json] | None:
         """The answer itself where it is a list, else the balances or symbols in it."""

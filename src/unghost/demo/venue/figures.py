@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from unghost.demo.world import ZERO, Market, Position, World
+from unghost.demo.world import ZERO, Fill, Market, Position, World
 
 LEVERAGE: Final = 20
 MAINTENANCE_RATE: Final = Decimal("0.005")
@@ -36,6 +37,16 @@ def money(value: Decimal) -> str:
 def places(step: Decimal) -> int:
     """The decimal places of a step."""
     return max(0, -int(step.normalize().as_tuple().exponent))
+
+
+def quantity_of(fills: Iterable[Fill]) -> Decimal:
+    """What fills come to, in base units."""
+    return sum((fill.quantity for fill in fills), ZERO)
+
+
+def cost_of(fills: Iterable[Fill]) -> Decimal:
+    """What fills come to, in quote."""
+    return sum((fill.quantity * fill.price for fill in fills), ZERO)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from unghost.demo.world import World
 
 Json: TypeAlias = "bool | int | str | Decimal | list[Json] | dict[str, Json] | None"
+Row: TypeAlias = "dict[str, Json]"
 
 
 @dataclass(frozen=True, kw_only=True)
