@@ -149,6 +149,19 @@ def test_a_dedicated_connection_holds_its_lock_beside_others(database):
     assert one(database, "SELECT pg_try_advisory_xact_lock(7)") is True
 
 
+def test_a_dedicated_connection_is_kept_for_the_next_and_one_that_was_cut_off_is_not(
+    server, database
+):
+    def dedicated() -> object:
+        with database.dedicated() as holder:
+            return holder.execute("SELECT pg_backend_pid() AS pid").fetchone()
+
+    first = dedicated()
+    assert dedicated() == first
+    end_backends(server, database)
+    assert dedicated() != first
+
+
 def test_closing_twice_is_fine_and_a_closed_database_opens_again(database):
     one(database, "SELECT 1")
     database.close()

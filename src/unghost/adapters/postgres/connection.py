@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Final
 
 import psycopg
@@ -108,20 +109,19 @@ class Database:
     def dedicated(self) -> Iterator[Connection[DictRow]]:
         """A connection of its own in an open transaction, for a lock that is held long.
 
-        It counts towards no limit and is closed when the block ends. Raises like `transaction`.
+        It counts towards no limit; it may have been used before, and may be used again afterwards.
+        Raises like `transaction`.
         """
-        connection = self._connect()
+        connection = self._begin(
+            read_only=False,
+            statement_timeout_ms=self._statement_timeout_ms,
+            idle_ms=_DEDICATED_IDLE_MS,
+        )
         try:
             with self._concluded(connection, read_only=False):
-                self._set_up(
-                    connection,
-                    read_only=False,
-                    statement_timeout_ms=self._statement_timeout_ms,
-                    idle_ms=_DEDICATED_IDLE_MS,
-                )
                 yield connection
         finally:
-            _close(connection)
+            self._put_back(connection)
 
     @contextmanager
     def outside_transactions(self) -> Iterator[Connection[DictRow]]:
@@ -157,21 +157,33 @@ class Database:
         finally:
             self._turns.release()
 
-    def _begin(self, *, read_only: bool, statement_timeout_ms: int) -> Connection[DictRow]:
+    def _begin(
+        self,
+        *,
+        read_only: bool,
+        statement_timeout_ms: int,
+        idle_ms: int = _IDLE_IN_TRANSACTION_MS,
+    ) -> Connection[DictRow]:
         """A connection in a fresh transaction.
 
         A kept one may have been cut off meanwhile. As nothing has been done on it yet, it is safe
         to take another; a new one that fails is an error.
         """
+        set_up = partial(
+            self._set_up,
+            read_only=read_only,
+            statement_timeout_ms=statement_timeout_ms,
+            idle_ms=idle_ms,
+        )
         while (kept := self._kept()) is not None:
             try:
-                self._set_up(kept, read_only=read_only, statement_timeout_ms=statement_timeout_ms)
+                set_up(kept)
                 return kept
             except psycopg.Error:
                 _close(kept)
         connection = self._connect()
         try:
-            self._set_up(connection, read_only=read_only, statement_timeout_ms=statement_timeout_ms)
+            set_up(connection)
         except psycopg.Error as error:
             _close(connection)
             raise statement_failed(error, self.target, lost=connection.closed) from error
@@ -206,7 +218,7 @@ class Database:
         *,
         read_only: bool,
         statement_timeout_ms: int,
-        idle_ms: int = _IDLE_IN_TRANSACTION_MS,
+        idle_ms: int,
     ) -> None:
         """BEGIN, with settings that end with the transaction.
 

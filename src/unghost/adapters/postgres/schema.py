@@ -7,7 +7,7 @@ cannot. Nothing here reads a row of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from psycopg import Connection
@@ -98,7 +98,7 @@ class LedgerShape:
     `order_id_unique`: ON CONFLICT (order_id) has an index to rest on.
     """
 
-    columns: Mapping[str, Column]
+    columns: Mapping[str, Column] = field(hash=False)
     order_id_unique: bool
     problems: tuple[str, ...] = ()
     schema_name: str | None = None

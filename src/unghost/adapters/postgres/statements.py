@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import dropwhile
 from typing import Final
 
@@ -48,6 +49,10 @@ PRINTABLE: Final[Mapping[str, str]] = {
 }
 """What `unghost sql NAME` prints, and the file it is in."""
 
+_KEPT_SHAPES: Final = 8
+"""A process has one ledger, or few; its table is altered seldom."""
+
+_KEPT_STATEMENTS: Final = 32 * _KEPT_SHAPES
 _MOMENTS: Final = frozenset({"timestamp with time zone", "timestamp without time zone"})
 _NEEDED: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
     "detection_index": ("status", frozenset({"text", "character varying"})),
@@ -72,20 +77,38 @@ _SINCE_NAIVE = sql.SQL("(%(since)s::timestamptz AT TIME ZONE 'UTC')")
 _PARAMETER = re.compile(r"%\((\w+)\)s|%%")
 
 
-def compose(stem: str, name: str, shape: LedgerShape, **more: sql.Composable) -> sql.Composed:
+def compose(stem: str, name: str, shape: LedgerShape, **more: sql.Composable) -> sql.SQL:
     """Return block `name` of `sql/<stem>.sql`, fitted to the table; parameters stay parameters.
 
     `more` fills holes that have nothing to do with the table's shape.
     """
-    return _fill(stem, name, {**_holes(shape), **more})
+    if more:
+        return _whole(_fill(stem, name, {**_holes(shape), **more}))
+    return _composed(stem, name, shape)
 
 
-def compose_open(shape: LedgerShape, profiles: int) -> sql.Composed:
+def compose_open(shape: LedgerShape, profiles: int) -> sql.SQL:
     """The question for open lifecycles, for one profile or for several."""
-    if profiles != 1:
-        return compose("ledger", "open_lifecycles", shape)
+    if profiles == 1:
+        return _composed_for_one(shape)
+    return compose("ledger", "open_lifecycles", shape)
+
+
+@lru_cache(maxsize=_KEPT_STATEMENTS)
+def _composed(stem: str, name: str, shape: LedgerShape) -> sql.SQL:
+    """To fill the holes and to join the pieces anew takes longer than most statements do."""
+    return _whole(_fill(stem, name, _holes(shape)))
+
+
+@lru_cache(maxsize=_KEPT_SHAPES)
+def _composed_for_one(shape: LedgerShape) -> sql.SQL:
     one = compose("ledger", "one_profile", shape)
     return compose("ledger", "open_lifecycles", shape, of_profiles=one)
+
+
+def _whole(statement: sql.Composed) -> sql.SQL:
+    """In one piece; nothing of it came from data."""
+    return sql.SQL(statement.as_string(None))
 
 
 def require_readable(shape: LedgerShape) -> None:
