@@ -22,7 +22,7 @@ from tests.proofs.results import Keeper
 
 SOAK_SECONDS = int(os.environ.get("UNGHOST_SOAK_SECONDS", "0"))
 PROFILE = settings(
-    max_examples=3 if SOAK_SECONDS else 2,
+    max_examples=20 if SOAK_SECONDS else 2,
     stateful_step_count=30 if SOAK_SECONDS else 14,
     deadline=None,
     derandomize=not SOAK_SECONDS,
