@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from unghost.gates import plain, show_key
 from unghost.model import (
@@ -25,6 +25,7 @@ from unghost.model import (
 )
 
 __all__ = [
+    "ANY_SHARE",
     "SHARE_COUNTS_FROM",
     "Ceiling",
     "Load",
@@ -32,25 +33,32 @@ __all__ = [
     "load_of",
     "load_of_plan",
     "measure",
+    "percent",
     "with_share_allowed",
 ]
 
 SHARE_COUNTS_FROM = 20
 """Fewer lifecycles are looked through by a person anyway, and a share of few says little."""
 
+ANY_SHARE = Decimal(1)
 _HUNDRED = Decimal(100)
+_TENTH_OF_A_PERCENT = Decimal("0.001")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ceiling:
-    """One ceiling with what a batch would reach. `asks`: a person may allow more, case by case."""
+    """One ceiling with what a batch would reach.
+
+    `allowable`: a person may allow more, case by case, and this is the least that lets the batch
+    through, as a fraction of the open lifecycles; None where nobody can.
+    """
 
     name: str
     setting: str
     value: str
     most: str
     exceeded: bool
-    asks: bool = False
+    allowable: Decimal | None = None
 
     @property
     def sentence(self) -> str:
@@ -61,7 +69,7 @@ class Ceiling:
     def way_on(self) -> str:
         """What to do about it, where it is exceeded."""
         raised = f"raise {self.setting} if that much is right"
-        if not self.asks:
+        if self.allowable is None:
             return raised
         return (
             "allow it for this batch (--allow-share, `allow_share` in the API, the box in the"
@@ -95,7 +103,7 @@ def limit(rulings: Sequence[Ruling], rules: Rules) -> tuple[Ruling, ...]:
 
 def _stops(ceiling: Ceiling, rules: Rules) -> bool:
     """A dry run only tells what an apply would have to be allowed."""
-    return rules.mode is Mode.APPLY or not ceiling.asks
+    return rules.mode is Mode.APPLY or ceiling.allowable is None
 
 
 def _refuse_all(ruling: Ruling, why: str) -> Ruling:
@@ -111,9 +119,9 @@ def _refuse_all(ruling: Ruling, why: str) -> Ruling:
     return replace(ruling, candidates=(), refusals=(*ruling.refusals, *refusals))
 
 
-def with_share_allowed(rules: Rules) -> Rules:
-    """The rules after a person has allowed any share, for once."""
-    return replace(rules, max_share=Decimal(1))
+def with_share_allowed(rules: Rules, share: Decimal = ANY_SHARE) -> Rules:
+    """The rules after a person has allowed up to this share, for once; never less than is set."""
+    return replace(rules, max_share=max(rules.max_share, share))
 
 
 # --- the ceilings ------------------------------------------------------------------------------
@@ -144,19 +152,26 @@ def _notional(load: Load, rules: Rules) -> Ceiling:
 
 def _share(load: Load, rules: Rules) -> Ceiling:
     counts = load.closing >= SHARE_COUNTS_FROM
+    share = _share_of(load)
     return Ceiling(
         name="share",
         setting="RECON_EXIT_BACKFILL_MAX_SHARE",
-        value=f"{load.closing} of {load.open} open lifecycles ({_percent(load)} %)",
-        most=f"{plain(rules.max_share * _HUNDRED)} % (from {SHARE_COUNTS_FROM} lifecycles on)",
+        value=f"{load.closing} of {load.open} open lifecycles ({percent(share)} %)",
+        most=f"{percent(rules.max_share)} % (from {SHARE_COUNTS_FROM} lifecycles on)",
         exceeded=counts and load.closing > rules.max_share * load.open,
-        asks=True,
+        allowable=share,
     )
 
 
-def _percent(load: Load) -> str:
-    share = _HUNDRED * load.closing / max(load.open, 1)
-    return plain(share.quantize(Decimal("0.1")))
+def _share_of(load: Load) -> Decimal:
+    """Rounded up: whoever allows the share that is shown allows the batch that it was shown for."""
+    share = Decimal(load.closing) / max(load.open, 1)
+    return share.quantize(_TENTH_OF_A_PERCENT, rounding=ROUND_CEILING)
+
+
+def percent(share: Decimal) -> str:
+    """`66.7` for 0.667."""
+    return plain(share * _HUNDRED)
 
 
 def _whole_cents(amount: Decimal) -> Decimal:

@@ -204,6 +204,12 @@ def within_share(fresh: Fresh) -> Criterion:
     return _under(within_share, _ceilings(fresh)["share"])
 
 
+def share_to_allow(fresh: Fresh) -> Decimal | None:
+    """What a person would have to allow; None where nothing is to be allowed."""
+    share = _ceilings(fresh)["share"]
+    return share.allowable if share.exceeded else None
+
+
 def _ceilings(fresh: Fresh) -> dict[str, Ceiling]:
     load = load_of_plan(_planned(fresh.rows), len(fresh.rulings))
     return {one.name: one for one in measure(load, fresh.rules)}

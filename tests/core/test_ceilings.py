@@ -104,3 +104,25 @@ def test_the_share_stops_an_apply_until_it_is_allowed_and_a_dry_run_never():
     assert "--allow-share" in refusal.sentence
     assert limit(rulings, with_share_allowed(rules)) == rulings
     assert limit(rulings, replace(rules, mode=Mode.DRY_RUN)) == rulings
+
+
+@pytest.mark.parametrize(
+    ("closing", "opened", "share", "shown"),
+    ((20, 30, "0.667", "66.7 %"), (20, 60, "0.334", "33.4 %"), (20, 20, "1.000", "100 %")),
+)
+def test_the_share_that_is_shown_is_enough_and_not_one_lifecycle_more(
+    closing, opened, share, shown
+):
+    rules = replace(APPLY, max_share=Decimal("0.1"))
+    load = Load(rows=closing, notional=(), closing=closing, open=opened)
+    asked = measure(load, rules)[-1]
+    assert (asked.exceeded, asked.allowable) == (True, Decimal(share))
+    assert shown in asked.value
+    allowed = with_share_allowed(rules, asked.allowable)
+    assert not measure(load, allowed)[-1].exceeded
+    if closing < opened:
+        assert measure(replace(load, closing=closing + 1), allowed)[-1].exceeded
+
+
+def test_an_allowance_below_the_ceiling_takes_nothing_away():
+    assert with_share_allowed(APPLY, Decimal("0.001")).max_share == APPLY.max_share

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from tests.cycle.bench import ETH
 from tests.cycle.test_plans import many_ghosts
 from tests.web.conftest import TOKENS, served, wait_for
 
@@ -38,29 +39,54 @@ def test_the_api_applies_a_large_share_only_where_it_is_allowed(bench, wary):
     assert bench.backfills() == []
 
     plan = planned(anna)
-    done = wait_for(anna, apply(anna, plan, allow_share=True).json()["batch_id"])["batch"]
+    done = wait_for(anna, apply(anna, plan, allow_share="1.000").json()["batch_id"])["batch"]
     assert done["counts"] == {"APPLIED": SHARE_COUNTS_FROM}
-    assert done["settings"]["allow_share"] == "allowed by anna"
-    assert "share: 20 of 20 open lifecycles (100 %), any allowed by anna" in str(done["notes"])
+    assert done["settings"]["allow_share"] == "up to 100 % allowed by anna"
+    assert "share: 20 of 20 open lifecycles (100 %), up to 100 % allowed by anna" in str(
+        done["notes"]
+    )
     assert len(bench.backfills()) == SHARE_COUNTS_FROM
 
 
 @pytest.mark.parametrize(("who", "status"), ((None, 401), ("vera", 403), ("olga", 403)))
 def test_only_approvers_allow_a_share(bench, wary, who, status):
     plan = planned(wary("anna"))
-    assert apply(wary(who), plan, allow_share=True).status_code == status
+    assert apply(wary(who), plan, allow_share="1.000").status_code == status
     assert bench.backfills() == []
 
 
-@pytest.mark.parametrize("word", ("yes", 1, None, "true"))
-def test_an_allowance_is_true_or_false_and_nothing_like_it(bench, wary, word):
+def test_no_larger_share_is_closed_than_was_seen(bench, wary):
+    """What else was open when the share was shown has been closed since."""
+    for number in range(5):
+        bench.opened(f"held-{number}", symbol=ETH)
+    anna = wary("anna")
+    plan = planned(anna)
+    batch_id = plan["batch"]["batch_id"]
+    seen = anna.get(f"/api/v1/batches/{batch_id}/go-no-go").json()["share_to_allow"]
+    assert seen == "0.800"
+    bench.run("UPDATE orders SET status = 'canceled' WHERE trade_id LIKE 'held-%'")
+    refused = wait_for(anna, apply(anna, plan, allow_share=seen).json()["batch_id"])
+    assert refused["batch"]["counts"] == {"NO_GO": SHARE_COUNTS_FROM}
+    assert bench.backfills() == []
+    rows = anna.get("/api/v1/audit", params={"batch": refused["batch"]["batch_id"]}).json()["rows"]
+    both = "20 of 20 open lifecycles (100 %) of at most 80 %"
+    assert all(both in str(row["evidence"]) for row in rows)
+    assert "up to 80 % allowed by anna" in str(refused["batch"]["notes"])
+
+    seen = anna.get(f"/api/v1/batches/{batch_id}/go-no-go").json()["share_to_allow"]
+    wait_for(anna, apply(anna, planned(anna), allow_share=seen).json()["batch_id"])
+    assert len(bench.backfills()) == SHARE_COUNTS_FROM
+
+
+@pytest.mark.parametrize("word", (True, "yes", "true", 0, "1.001", 2, "NaN", -1, []))
+def test_an_allowance_is_a_share_and_nothing_like_it(bench, wary, word):
     anna = wary("anna")
     assert apply(anna, planned(anna), allow_share=word).status_code == 422
     assert bench.backfills() == []
 
 
 def test_a_dry_run_needs_no_allowance(wary):
-    refused = wary("anna").post(CYCLES, json={"allow_share": True})
+    refused = wary("anna").post(CYCLES, json={"allow_share": "1"})
     assert (refused.status_code, "goes with a `plan`" in refused.text) == (422, True)
 
 
@@ -69,7 +95,7 @@ def test_the_same_key_without_the_allowance_is_another_request(bench, wary):
     plan = planned(anna)
     anna.headers["Idempotency-Key"] = "one"
     wait_for(anna, apply(anna, plan).json()["batch_id"])
-    assert apply(anna, plan, allow_share=True).status_code == 422
+    assert apply(anna, plan, allow_share="1.000").status_code == 422
     assert bench.backfills() == []
 
 
@@ -86,17 +112,17 @@ def test_the_console_asks_with_the_share_written_out(bench, wary):
     batch_id = planned(wary("anna"))["batch"]["batch_id"]
     go = anna.get(f"/batches/{batch_id}?part=go").text
     assert "NO-GO" in go
-    assert 'name="allow_share" value="yes" required' in go
+    assert 'name="allow_share" value="1.000" required' in go
     assert "20 of 20 open lifecycles (100 %); at most 50 %" in go
 
     form = fields_of(go.partition("/apply")[2])
     url = f"/batches/{batch_id}/apply"
-    untyped = anna.post(url, data=form | {"allow_share": "yes", "confirmation": "19"})
+    untyped = anna.post(url, data=form | {"allow_share": "1.000", "confirmation": "19"})
     assert (untyped.status_code, bench.backfills()) == (409, [])
-    done = anna.post(url, data=form | {"allow_share": "yes", "confirmation": "20"})
+    done = anna.post(url, data=form | {"allow_share": "1.000", "confirmation": "20"})
     wait_for(wary("anna"), done.url.path.rpartition("/")[2])
     assert len(bench.backfills()) == SHARE_COUNTS_FROM
-    assert "any allowed by anna" in anna.get(done.url.path).text
+    assert "up to 100 % allowed by anna" in anna.get(done.url.path).text
 
 
 def test_the_console_shows_an_operator_no_form_and_refuses_one(bench, wary):
@@ -107,5 +133,5 @@ def test_the_console_shows_an_operator_no_form_and_refuses_one(bench, wary):
     assert ('name="allow_share"' in go, "role approver" in go) == (False, True)
     form = {"csrf": olga.get("/api/v1/me").json()["csrf"], "seen": "x", "key": "k"}
     url = f"/batches/{batch_id}/apply"
-    refused = olga.post(url, data=form | {"allow_share": "yes", "confirmation": "20"})
+    refused = olga.post(url, data=form | {"allow_share": "1.000", "confirmation": "20"})
     assert (refused.status_code, bench.backfills()) == (403, [])

@@ -158,11 +158,11 @@ def _fail(desk: Desk, batch_id: str, before: CallLog) -> None:
 def _ceiling_notes(desk: Desk, ceilings: Sequence[Ceiling]) -> list[str]:
     """What is exceeded, and what a person has allowed with the share that it came to."""
     notes = [f"{one.sentence}: {one.way_on}" for one in ceilings if one.exceeded]
-    if desk.share_allowed_by:
+    if desk.share_allowed:
         notes += [
-            f"{one.name}: {one.value}, any allowed by {desk.share_allowed_by}"
+            f"{one.name}: {one.value}, {desk.share_allowed}"
             for one in ceilings
-            if one.asks
+            if one.allowable is not None
         ]
     return notes
 

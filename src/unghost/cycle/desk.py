@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
-from unghost.ceilings import with_share_allowed
+from unghost.ceilings import ANY_SHARE, percent, with_share_allowed
 from unghost.model import ProfileRef, Rules
 from unghost.ports import Clock, EventSink, Exchange, FillFiles, Ledger, PauseGate, SeenAccounts
 
@@ -35,15 +36,19 @@ class Desk:
     """Imported files of fills; None where there are none to ask."""
     accounts: SeenAccounts | None = None
     """Which account each profile's key sees; None where nobody asks."""
-    share_allowed_by: str = ""
-    """Who has allowed any share of the open lifecycles, for one batch; empty: nobody."""
+    share_allowed: str = ""
+    """Up to which share of the open lifecycles, by whom, for one batch; empty: nobody."""
 
 
-def allowing_share(desk: Desk, *, actor: str) -> Desk:
-    """The desk for one batch that may close any share; the batch says by whose word."""
+def allowing_share(desk: Desk, *, actor: str, share: Decimal = ANY_SHARE) -> Desk:
+    """The desk for one batch that may close up to this share; the batch says by whose word.
+
+    `share` is the one that the person saw, as a fraction: more than that nobody has allowed.
+    """
+    word = f"up to {percent(share)} % allowed by {actor}"
     return replace(
         desk,
-        rules=with_share_allowed(desk.rules),
-        settings_shown={**desk.settings_shown, "allow_share": f"allowed by {actor}"},
-        share_allowed_by=actor,
+        rules=with_share_allowed(desk.rules, share),
+        settings_shown={**desk.settings_shown, "allow_share": word},
+        share_allowed=word,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from unghost import criteria
 from unghost.ceilings import with_share_allowed
@@ -16,12 +17,17 @@ from unghost.ports import Progress
 
 @dataclass(frozen=True, kw_only=True)
 class GoNoGo:
-    """Section 6 of the checklist. `held_back` counts lifecycles that the plan leaves alone."""
+    """Section 6 of the checklist. `held_back` counts lifecycles that the plan leaves alone.
+
+    `share_to_allow`: the share of the open lifecycles, as a fraction, that a person would have to
+    allow for this plan; None where none is above the ceiling.
+    """
 
     batch: Batch
     go: bool
     held_back: int
     criteria: tuple[Criterion, ...]
+    share_to_allow: Decimal | None
 
 
 def go_no_go(
@@ -51,4 +57,5 @@ def go_no_go(
         go=all(one.verdict is not criteria.Verdict.NO_GO for one in judged),
         held_back=len(criteria.held_back(rows)),
         criteria=judged,
+        share_to_allow=criteria.share_to_allow(fresh),
     )

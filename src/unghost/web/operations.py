@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final, Protocol, TypeVar, cast
 
 from unghost.adapters.notifications import Notice, Notifier
@@ -324,10 +325,11 @@ class Operations:
             act, f"dry run {name}", lambda: self.version(name), do, rests_on=("pause",)
         )
 
-    def apply(self, batch_id: str, act: Act, *, allow_share: bool = False) -> str:
+    def apply(self, batch_id: str, act: Act, *, allow_share: Decimal | None = None) -> str:
         """Start an apply of exactly this plan; its batch id.
 
-        `allow_share`: it may close any share of the open lifecycles, and the batch says by whom.
+        `allow_share`: the share of the open lifecycles that the person saw, as a fraction; it may
+        close up to that many of them, and the batch says by whose word.
         """
         plan = self.batch(batch_id)
 
@@ -345,7 +347,7 @@ class Operations:
 
         return self._once(
             act,
-            f"apply {batch_id}{' of any share' if allow_share else ''}",
+            f"apply {batch_id}{'' if allow_share is None else f' up to {allow_share}'}",
             lambda: self.batch_version(batch_id),
             do,
             rests_on=("status", "apply", "pause"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final
 
 import structlog
 
 from unghost.adapters.postgres.figures import Starter
 from unghost.assembly import House
-from unghost.cycle import CycleReport, allowing_share, run_cycle
+from unghost.cycle import CycleReport, Desk, allowing_share, run_cycle
 from unghost.errors import RefusedError, UnghostError
 
 log = structlog.get_logger("unghost")
@@ -36,12 +37,12 @@ class ProgressSeen:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
-    """What somebody wants run. `allow_share`: the actor has allowed any share, for this batch."""
+    """What somebody wants run. `allow_share`: up to which share the actor has allowed it."""
 
     profile_id: str
     actor: str
     plan: str | None = None
-    allow_share: bool = False
+    allow_share: Decimal | None = None
 
 
 @dataclass(kw_only=True)
@@ -62,6 +63,12 @@ class _Run:
         """Whoever waits for the batch may go on."""
         self.batch_id = batch_id
         self.started.set()
+
+
+def _allowed(desk: Desk, order: Order) -> Desk:
+    if order.allow_share is None:
+        return desk
+    return allowing_share(desk, actor=order.actor, share=order.allow_share)
 
 
 class Runs:
@@ -126,7 +133,10 @@ class Runs:
                 order.profile_id, needs_exchange=True, dry_run=order.plan is None
             ) as desk,
         ):
-            allowed = allowing_share(desk, actor=order.actor) if order.allow_share else desk
             return run_cycle(
-                allowed, actor=order.actor, plan=order.plan, progress=run, started=run.begin
+                _allowed(desk, order),
+                actor=order.actor,
+                plan=order.plan,
+                progress=run,
+                started=run.begin,
             )

@@ -6,11 +6,12 @@ Decimals are strings, times ISO 8601 in UTC. Errors are RFC 9457 problem details
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field
 
 from unghost.cycle import GoNoGo
 from unghost.documents import as_json
@@ -58,10 +59,11 @@ class CycleBody(Body):
     """Without a plan: a dry run. With one: the apply of exactly that dry-run batch."""
 
     plan: Annotated[Line, Field(max_length=100)] | None = None
-    allow_share: StrictBool = Field(
-        default=False,
-        description="The apply may close a larger share of the open lifecycles than"
-        " RECON_EXIT_BACKFILL_MAX_SHARE; the go/no-go tells the share. Only with a plan.",
+    allow_share: Annotated[Decimal, Field(gt=0, le=1)] | None = Field(
+        default=None,
+        description="The share of the open lifecycles that the apply may close, as a fraction,"
+        " where that is above RECON_EXIT_BACKFILL_MAX_SHARE: `share_to_allow` of the go/no-go that"
+        " was seen. Above it the apply is refused all the same. Only with a plan.",
     )
 
 
@@ -218,7 +220,7 @@ def cycles(
     """Start a dry run, or (role approver) the apply of a plan; answers with the batch to follow."""
     action = headers.by(person, body.seen)
     if body.plan is None:
-        if body.allow_share:
+        if body.allow_share is not None:
             raise Problem(422, "`allow_share` goes with a `plan`: a dry run needs no allowance.")
         batch_id = service.dry_run(profile_id, action)
     else:

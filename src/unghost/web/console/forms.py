@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from decimal import Decimal
+from typing import Annotated
 
 from fastapi import Depends, Form, HTTPException
 
@@ -32,7 +33,7 @@ class ActionForm:
     key: str
     reason: str
     confirmation: str
-    allow_share: bool
+    allow_share: Decimal | None
     back: str
 
     def act(self, person: Person) -> Act:
@@ -56,7 +57,7 @@ def filled_form(  # noqa: PLR0917 - the fields of a form
     key: Short = "",
     reason: Short = "",
     confirmation: Short = "",
-    allow_share: Annotated[Literal["", "yes"], Form()] = "",
+    allow_share: Annotated[Decimal | None, Form(gt=0, le=1)] = None,
     back: Short = "",
 ) -> ActionForm:
     """Read the form."""
@@ -66,7 +67,7 @@ def filled_form(  # noqa: PLR0917 - the fields of a form
         key=key,
         reason=reason,
         confirmation=confirmation,
-        allow_share=allow_share == "yes",
+        allow_share=allow_share,
         back=back,
     )
 
