@@ -181,9 +181,6 @@ def _recorded(conninfo: str, ghosts: int) -> float:
         desk = desk_at(database, FlatExchange(ghosts, start))
         TradingProfiles(database).pause("main", actor="bench")
         draft = draft_rulings(desk)
-        batch_id = desk.ledger.start_batch(
-            profile_id="main", mode=Mode.APPLY, actor="bench", settings={}, plan_batch_id=None
-        )
         pen = Pen(
             profile=desk.profile,
             ledger=desk.ledger,
@@ -194,9 +191,13 @@ def _recorded(conninfo: str, ghosts: int) -> float:
             clock=desk.clock,
             actor="bench",
         )
-        began = time.perf_counter()
-        record(batch_id, draft.rulings, draft.evidences, extra=(), pen=pen)
-        took = time.perf_counter() - began
+        running = desk.ledger.running_batch(
+            profile_id="main", mode=Mode.APPLY, actor="bench", settings={}, plan_batch_id=None
+        )
+        with running as batch_id:
+            began = time.perf_counter()
+            record(batch_id, draft.rulings, draft.evidences, extra=(), pen=pen)
+            took = time.perf_counter() - began
         applied = desk.ledger.decision_counts("main").get("APPLIED", 0)
         if applied != ghosts or not verify(database).whole:
             raise SystemExit(f"{applied} of {ghosts} rows were applied, or the chain is broken")

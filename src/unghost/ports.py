@@ -26,6 +26,7 @@ from unghost.model import (
     FillReading,
     Hint,
     InsertOutcome,
+    Interrupted,
     KeyMark,
     LedgerRow,
     Lifecycle,
@@ -149,7 +150,7 @@ class Ledger(LedgerReader, Protocol):
 
     # batches and audit -------------------------------------------------------------------------
 
-    def start_batch(
+    def running_batch(
         self,
         *,
         profile_id: str,
@@ -158,8 +159,11 @@ class Ledger(LedgerReader, Protocol):
         settings: Mapping[str, Any],
         plan_batch_id: str | None,
         notes: Sequence[str] = (),
-    ) -> str:
-        """Insert a running batch, return its id."""
+    ) -> AbstractContextManager[str]:
+        """Insert a running batch that is known to live while the block runs; its id.
+
+        An apply is started inside `applying()`, whose lock speaks for it.
+        """
         ...
 
     def finish_batch(
@@ -170,7 +174,10 @@ class Ledger(LedgerReader, Protocol):
         calls: Mapping[str, int],
         notes: Sequence[str] = (),
     ) -> Batch:
-        """Close a batch; its counts are taken from the audit rows."""
+        """Close a running batch; its counts are taken from the audit rows.
+
+        Raises DatabaseError where it was closed already.
+        """
         ...
 
     def batch(self, batch_id: str) -> Batch | None:
@@ -204,11 +211,11 @@ class Ledger(LedgerReader, Protocol):
         """Where the chain over the record ends now."""
         ...
 
-    def close_interrupted(self, profile_ids: Sequence[str]) -> tuple[int, ...]:
-        """Settle every PENDING_APPLY row that a dead run left, by what `orders` holds.
+    def close_interrupted(self, account: str, profile_ids: Sequence[str]) -> Interrupted:
+        """Close what dead runs left `running`, and settle every PENDING_APPLY row of theirs.
 
         A row that was written becomes APPLIED, one that was not NO_GO interrupted_before_apply;
-        batches still `running` in apply mode become `interrupted`. Call only inside `applying()`.
+        batches become `interrupted`, with an event each. Runs that live are left alone.
         """
         ...
 

@@ -228,6 +228,18 @@ def test_status_shows_flags_and_the_last_batch(shop):
     assert batch_id in shop.run("status").out
 
 
+def test_status_shows_the_batch_of_a_run_that_died_as_interrupted(shop):
+    shop.sql(
+        "INSERT INTO reconciliation_backfill_batch (batch_id, profile_id, mode, status, actor)"
+        " VALUES ('dead', 'main', 'dry_run', 'running', 'anna')"
+    )
+    plan(shop)
+    batches = {one["batch_id"]: one for one in shop.run("status", "--json").data["batches"]}
+    assert batches["dead"]["status"] == "interrupted"
+    assert batches["dead"]["notes"] == ["the process that ran this batch ended before it"]
+    assert "interrupted" in shop.run("status", COLUMNS="200").out
+
+
 # --- cycle ---------------------------------------------------------------------------------------
 
 

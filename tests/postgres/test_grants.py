@@ -85,8 +85,7 @@ def test_the_service_works_the_whole_way(books, service):
         assert (change.status_before, change.status_after) == ("canceled", "filled")
         TradingProfiles(service).pause("main", actor="anna")
         TradingProfiles(service).resume("main", actor="anna")
-        with ledger.applying("desk"):
-            assert ledger.close_interrupted(["main"]) == ()
+        assert ledger.close_interrupted("desk", ["main"]).batch_ids == (batch_id,)
         assert pending_migrations(service) == ()
         assert migrate(service) == ()
         assert verify(service).whole

@@ -22,7 +22,15 @@ from tests.postgres.test_ledger_shapes import (
 )
 
 from unghost.errors import BatchNotFoundError, DatabaseError
-from unghost.model import AuditEntry, BatchStatus, Decision, Mode, Reason, Settlement
+from unghost.model import (
+    AuditEntry,
+    BatchStatus,
+    Decision,
+    Interrupted,
+    Mode,
+    Reason,
+    Settlement,
+)
 
 AUDIT = "SELECT * FROM reconciliation_backfill_audit ORDER BY audit_id"
 
@@ -48,27 +56,27 @@ def refusal(**evidence: Any) -> AuditEntry:
 def test_a_batch_from_start_to_finish(database):
     ledger = ledger_over(database)
     before = ledger.now()
-    batch_id = ledger.start_batch(
+    with ledger.running_batch(
         profile_id="main",
         mode=Mode.DRY_RUN,
         actor="anna",
         settings={"dust": Decimal("0.001"), "hours": 72},
         plan_batch_id=None,
         notes=["a note"],
-    )
-    assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{8}", batch_id)
-    stamp = datetime.strptime(batch_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    assert before - timedelta(seconds=1) <= stamp <= ledger.now()
-    running = ledger.batch(batch_id)
-    assert running is not None
-    assert (running.status, running.finished_at) == (BatchStatus.RUNNING, None)
-    assert running.settings == {"dust": "0.001", "hours": 72}
-    ledger.write_audit(
-        batch_id, actor="anna", entries=[refusal(), entry_of(exit_of(), Decision.DRY_RUN)]
-    )
-    finished = ledger.finish_batch(
-        batch_id, status=BatchStatus.FINISHED, calls={"fetch_positions": 2}, notes=["another"]
-    )
+    ) as batch_id:
+        assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{8}", batch_id)
+        stamp = datetime.strptime(batch_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        assert before - timedelta(seconds=1) <= stamp <= ledger.now()
+        running = ledger.batch(batch_id)
+        assert running is not None
+        assert (running.status, running.finished_at) == (BatchStatus.RUNNING, None)
+        assert running.settings == {"dust": "0.001", "hours": 72}
+        ledger.write_audit(
+            batch_id, actor="anna", entries=[refusal(), entry_of(exit_of(), Decision.DRY_RUN)]
+        )
+        finished = ledger.finish_batch(
+            batch_id, status=BatchStatus.FINISHED, calls={"fetch_positions": 2}, notes=["another"]
+        )
     assert finished == ledger.batch(batch_id)
     assert finished.counts == {"DRY_RUN": 1, "NO_GO": 1}
     assert finished.calls == {"fetch_positions": 2}
@@ -77,12 +85,22 @@ def test_a_batch_from_start_to_finish(database):
     assert finished.finished_at > before
 
 
+def test_a_batch_ends_once(database):
+    ledger = ledger_over(database)
+    batch_id = batch_of(ledger)
+    finished = ledger.finish_batch(batch_id, status=BatchStatus.FINISHED, calls={})
+    with pytest.raises(DatabaseError, match=f"batch {batch_id} is finished already"):
+        ledger.finish_batch(batch_id, status=BatchStatus.FAILED, calls={})
+    assert ledger.batch(batch_id) == finished
+
+
 def test_batches_newest_first_of_one_profile(database):
     ledger = ledger_over(database)
     ids = [batch_of(ledger) for _ in range(3)]
-    ledger.start_batch(
+    with ledger.running_batch(
         profile_id="other", mode=Mode.APPLY, actor="a", settings={}, plan_batch_id=ids[0]
-    )
+    ):
+        pass
     assert [one.batch_id for one in ledger.batches("main", limit=2)] == ids[:0:-1]
 
 
@@ -94,10 +112,11 @@ def test_what_does_not_exist_is_told(database):
         ledger.finish_batch("none", status=BatchStatus.FAILED, calls={})
     with pytest.raises(BatchNotFoundError):
         ledger.write_audit("none", actor="a", entries=[refusal()])
-    with pytest.raises(BatchNotFoundError):
-        ledger.start_batch(
-            profile_id="main", mode=Mode.APPLY, actor="a", settings={}, plan_batch_id="none"
-        )
+    nothing = ledger.running_batch(
+        profile_id="main", mode=Mode.DRY_RUN, actor="a", settings={}, plan_batch_id="none"
+    )
+    with pytest.raises(BatchNotFoundError), nothing:
+        pytest.fail("it was started")
 
 
 # --- audit -------------------------------------------------------------------------------------
@@ -277,14 +296,14 @@ def test_an_intent_becomes_what_orders_holds(database):
         for one in (written, unwritten, earlier, undone, taken)
     ]
     batch_id = batch_of(ledger, *pending, refusal())
-    dry = batch_of(ledger, mode=Mode.DRY_RUN)
     before = table(database)
     with ledger.applying("desk"):
-        assert ledger.close_interrupted(["other"]) == ()
-        settled = ledger.close_interrupted(["main", "other"])
-        assert ledger.close_interrupted(["main"]) == ()
+        assert ledger.close_interrupted("desk", ["other"]) == Interrupted()
+        settled = ledger.close_interrupted("desk", ["main", "other"])
+        assert ledger.close_interrupted("desk", ["main"]) == Interrupted()
     rows = {row.trade_id: row for row in ledger.audit_rows(batch_id=batch_id) if row.filled_qty}
-    assert settled == tuple(sorted(row.audit_id for row in rows.values()))
+    assert settled.audit_ids == tuple(sorted(row.audit_id for row in rows.values()))
+    assert batch_id in settled.batch_ids
     assert {name: (row.decision.value, row.reason.value) for name, row in rows.items()} == {
         "t1": ("APPLIED", "fill_evidence"),
         "t2": ("NO_GO", "interrupted_before_apply"),
@@ -299,9 +318,6 @@ def test_an_intent_becomes_what_orders_holds(database):
         {"APPLIED": 1, "NO_GO": 3, "SKIP_EXISTING": 2},
     )
     assert dead.finished_at is not None
-    alive = ledger.batch(dry)
-    assert alive is not None
-    assert alive.status is BatchStatus.RUNNING
     assert table(database) == before
 
 
@@ -310,7 +326,7 @@ def test_a_finished_batch_that_is_settled_late_stays_finished(database):
     add(database)
     batch_id = batch_of(ledger, entry_of(exit_of(), Decision.PENDING_APPLY))
     ledger.finish_batch(batch_id, status=BatchStatus.FAILED, calls={})
-    ledger.close_interrupted(["main"])
+    assert ledger.close_interrupted("desk", ["main"]).batch_ids == ()
     batch = ledger.batch(batch_id)
     assert batch is not None
     assert (batch.status, batch.counts) == (BatchStatus.FAILED, {"NO_GO": 1})

@@ -158,11 +158,11 @@ def entry_of(candidate: Candidate, decision: Decision, **changes: Any) -> AuditE
 
 
 def batch_of(ledger: PostgresLedger, *entries: AuditEntry, mode: Mode = Mode.APPLY) -> str:
-    """A running batch that holds these audit rows."""
-    batch_id = ledger.start_batch(
+    """A batch that holds these audit rows, and whose run ended without closing it."""
+    with ledger.running_batch(
         profile_id="main", mode=mode, actor="anna", settings={}, plan_batch_id=None
-    )
-    ledger.write_audit(batch_id, actor="anna", entries=entries)
+    ) as batch_id:
+        ledger.write_audit(batch_id, actor="anna", entries=entries)
     return batch_id
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 
 import pytest
+from tests.web.conftest import TOKENS
 
 from unghost.adapters.notifications import Notifier
 from unghost.adapters.postgres.events import EventLog
@@ -123,12 +124,25 @@ def test_a_dry_run_whose_process_died_is_interrupted(queue, configured):
     with opened(configured(UNGHOST_LOOP="dry_run")) as (house, notifier):
         queue.run(
             "INSERT INTO reconciliation_backfill_batch (batch_id, profile_id, mode, status, actor)"
-            " VALUES ('dead', 'main', 'dry_run', 'running', 'unghost loop'),"
-            " ('theirs', 'main', 'dry_run', 'running', 'olga')"
+            " VALUES ('dead', 'main', 'dry_run', 'running', 'unghost loop')"
         )
         run_profile(house, "main", worker="w", notifier=notifier)
     found = dict(queue.rows("SELECT batch_id, status FROM reconciliation_backfill_batch"))
-    assert (found["dead"], found["theirs"]) == ("interrupted", "running")
+    assert found["dead"] == "interrupted"
+
+
+def test_the_console_shows_a_run_that_died_as_interrupted_and_the_event(bench, service):
+    bench.run(
+        "INSERT INTO reconciliation_backfill_batch (batch_id, profile_id, mode, status, actor)"
+        " VALUES ('dead', 'main', 'dry_run', 'running', 'anna')"
+    )
+    vera = service(None)
+    vera.cookies.set("unghost_session", vera.app.state.seats.sign_in(TOKENS["vera"][1]))
+    assert "interrupted" not in vera.get("/profiles/main").text
+    bench.dry_run()
+    assert '<span class="lamp doubt">interrupted</span>' in vera.get("/profiles/main").text
+    assert "the process that ran this batch ended before it" in vera.get("/batches/dead").text
+    assert "BATCH_INTERRUPTED" in vera.get("/events").text
 
 
 def test_one_job_at_most_waits_for_a_profile(queue, configured):

@@ -47,6 +47,13 @@ def alone(desk: Desk) -> AbstractContextManager[None]:
     return nullcontext()
 
 
+def close_interrupted(desk: Desk) -> None:
+    """Whatever runs of the account left behind when they died; those that live are left alone."""
+    closed = desk.ledger.close_interrupted(desk.profile.account, desk.profile.account_profiles)
+    for batch_id in closed.batch_ids:
+        log.warning("the run of a batch had died: it is interrupted", batch_id=batch_id)
+
+
 def run_batch(
     desk: Desk,
     drafted: Callable[[], Draft],
@@ -61,7 +68,8 @@ def run_batch(
     `drafted` is called once the batch is in the database; `started` hears its id before that.
     Whatever is raised marks the batch as failed, and is raised on.
     """
-    batch_id = desk.ledger.start_batch(
+    before = desk.exchange.calls()
+    running = desk.ledger.running_batch(
         profile_id=desk.profile.profile_id,
         mode=desk.rules.mode,
         actor=actor,
@@ -69,9 +77,11 @@ def run_batch(
         plan_batch_id=plan,
         notes=_notes(desk),
     )
-    before = desk.exchange.calls()
-    with structlog.contextvars.bound_contextvars(
-        batch_id=batch_id, profile_id=desk.profile.profile_id
+    with (
+        running as batch_id,
+        structlog.contextvars.bound_contextvars(
+            batch_id=batch_id, profile_id=desk.profile.profile_id
+        ),
     ):
         try:
             if started is not None:

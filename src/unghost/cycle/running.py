@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from unghost.cycle.batches import alone, only_detect, run_batch
+from unghost.cycle.batches import alone, close_interrupted, only_detect, run_batch
 from unghost.cycle.desk import Desk
 from unghost.cycle.draft import draft_rulings
 from unghost.cycle.outcome import CycleReport
 from unghost.cycle.plans import load_plan
-from unghost.model import Mode
 from unghost.ports import Progress
 
 
@@ -30,8 +29,7 @@ def run_cycle(
     if not desk.enabled:
         return only_detect(desk, progress)
     with alone(desk):
-        if desk.rules.mode is Mode.APPLY:
-            desk.ledger.close_interrupted(desk.profile.account_profiles)
+        close_interrupted(desk)
         return run_batch(
             desk,
             lambda: draft_rulings(desk, planned=planned, progress=progress),

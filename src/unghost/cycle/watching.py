@@ -10,7 +10,7 @@ from datetime import timedelta
 import structlog
 
 from unghost.cycle.alerts import emit_mismatches
-from unghost.cycle.batches import alone, only_detect, run_batch
+from unghost.cycle.batches import alone, close_interrupted, only_detect, run_batch
 from unghost.cycle.desk import Desk
 from unghost.cycle.draft import Draft, draft_rulings
 from unghost.cycle.outcome import CycleReport
@@ -55,8 +55,7 @@ def watch(
         digest = _digest(desk, report.lifecycles, ())
         return Watched(report=report, digest=digest, hint=seen.hint)
     with alone(desk):
-        if desk.rules.mode is Mode.APPLY:
-            desk.ledger.close_interrupted(desk.profile.account_profiles)
+        close_interrupted(desk)
         seen = _look(desk, desk.profile.account_profiles, hint, full_every)
         draft = draft_rulings(desk, lifecycles=seen.lifecycles)
         if not seen.full and _needs_all(desk, draft, known):

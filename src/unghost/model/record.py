@@ -141,6 +141,14 @@ class BatchStatus(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Interrupted:
+    """What dead runs had left: batches that were closed for them, and audit rows settled."""
+
+    batch_ids: tuple[str, ...] = ()
+    audit_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
     """One run of the backfill for one profile. `counts` is decision -> rows."""
 

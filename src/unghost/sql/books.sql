@@ -54,7 +54,7 @@ VALUES (
 RETURNING batch_id;
 
 -- name: finish_batch
--- the counts are taken from the audit, never from what the run believes
+-- the counts are taken from the audit, never from what the run believes; a batch ends once
 UPDATE reconciliation_backfill_batch AS b
 SET
     status = %(status)s,
@@ -63,6 +63,7 @@ SET
     calls = %(calls)s::jsonb,
     notes = b.notes || %(notes)s::text[]
 WHERE b.batch_id = %(batch_id)s
+  AND b.status = 'running'
 RETURNING b.*;
 
 -- name: counts
@@ -173,18 +174,66 @@ SET
     END
 FROM pending AS p
 WHERE a.audit_id = p.audit_id
+  AND a.decision = 'PENDING_APPLY'
 RETURNING a.audit_id, a.batch_id;
 
--- name: close_batches
--- a batch that was running has no run any more; one that was settled late is counted anew
+-- name: recount_batches
+-- batches whose audit was settled late are counted anew
 UPDATE reconciliation_backfill_batch AS b
-SET
-    finished_at = COALESCE(b.finished_at, clock_timestamp()),
-    counts = {counts},
-    status = CASE WHEN b.status = 'running' THEN 'interrupted' ELSE b.status END
+SET counts = {counts}
 WHERE b.batch_id = ANY(%(batch_ids)s::text[])
-   OR (b.status = 'running' AND b.mode = 'apply'
-       AND b.profile_id = ANY(%(profile_ids)s::text[]));
+  AND b.profile_id = ANY(%(profile_ids)s::text[])
+  AND b.status <> 'running';
+
+-- name: left_behind
+-- the usual answer is no: then no lock is tried
+SELECT
+    EXISTS (
+        SELECT FROM reconciliation_backfill_batch
+        WHERE status = 'running' AND profile_id = ANY(%(profile_ids)s::text[])
+    ) OR EXISTS (
+        SELECT FROM reconciliation_backfill_audit
+        WHERE decision = 'PENDING_APPLY' AND profile_id = ANY(%(profile_ids)s::text[])
+    ) AS anything;
+
+-- name: dead_batches
+-- who runs a dry run holds its lock, who applies the account's: a lock that can be had is nobody's
+WITH running AS MATERIALIZED (
+    SELECT batch_id, mode
+    FROM reconciliation_backfill_batch
+    WHERE status = 'running' AND profile_id = ANY(%(profile_ids)s::text[])
+)
+SELECT batch_id
+FROM running
+WHERE CASE mode
+    WHEN 'apply' THEN %(no_apply_lives)s::boolean
+    ELSE pg_try_advisory_xact_lock(hashtextextended(%(key)s::text || batch_id, 0))
+END;
+
+-- name: interrupt_batches
+-- their runs are dead; whoever comes first tells it, in the same statement
+WITH closed AS (
+    UPDATE reconciliation_backfill_batch AS b
+    SET
+        status = 'interrupted',
+        finished_at = clock_timestamp(),
+        counts = {counts},
+        notes = b.notes || %(note)s::text
+    WHERE b.batch_id = ANY(%(batch_ids)s::text[])
+      AND b.status = 'running'
+    RETURNING b.batch_id, b.profile_id, b.mode, b.actor, b.started_at, b.counts
+)
+INSERT INTO reconciliation_event (event_type, profile_id, payload)
+SELECT
+    %(event_type)s,
+    profile_id,
+    jsonb_build_object(
+        'batch_id', batch_id, 'mode', mode, 'actor', actor, 'started_at', started_at,
+        'counts', counts
+    )
+FROM closed
+ORDER BY batch_id
+RETURNING payload ->> 'batch_id' AS batch_id;
 
 -- name: pause_state
 -- FOR SHARE: a resume has to wait until this transaction has written

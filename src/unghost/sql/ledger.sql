@@ -267,6 +267,10 @@ SELECT
     set_config('lock_timeout', %(lock_timeout)s, true),
     set_config('statement_timeout', '0', true);
 
+-- name: try_lock
+-- without waiting; whoever gets it has it until the transaction ends
+SELECT pg_try_advisory_xact_lock(hashtextextended(%(key)s, 0)) AS taken;
+
 -- name: lock
 -- until the transaction ends; also behind a transaction pooler
 SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 0));

@@ -34,15 +34,6 @@ FROM reconciliation_loop
 WHERE profile_id = ANY(%(profile_ids)s::text[])
 ORDER BY profile_id;
 
--- name: left_running
--- dry runs of the loop that a dead process left behind; the profile's lock says that it is dead
-SELECT batch_id
-FROM reconciliation_backfill_batch
-WHERE profile_id = %(profile_id)s
-  AND status = 'running'
-  AND mode = 'dry_run'
-  AND actor = %(actor)s;
-
 -- name: queue_beat
 -- how long ago a process of the loop was last heard of; NULL where there is none
 SELECT extract(epoch FROM clock_timestamp() - max(last_heartbeat))::numeric AS seconds

@@ -14,9 +14,9 @@ from unghost.adapters.notifications import Notice, Notifier
 from unghost.adapters.postgres.figures import Starter
 from unghost.adapters.postgres.service import Begun, ServiceBooks
 from unghost.assembly import House
-from unghost.cycle import Desk, Outcome, Watched, watch
+from unghost.cycle import Outcome, Watched, watch
 from unghost.errors import CommitOutcomeUnknownError, DatabaseError, ExchangeError, UnghostError
-from unghost.model import BatchStatus, GateVerdict, Ruling
+from unghost.model import GateVerdict, Ruling
 from unghost.notices import notices
 from unghost.redaction import redactor
 from unghost.settings import LoopMode
@@ -41,7 +41,7 @@ def run_profile(house: House, profile_id: str, *, worker: str, notifier: Notifie
     ):
         begun = books.begin_cycle(profile_id, worker=worker)
         try:
-            watched = _tried(house, books, profile_id, begun)
+            watched = _tried(house, profile_id, begun)
         except UnghostError as error:
             _failed(books, notifier, profile_id, begun.digest, str(error))
             return Outcome.ENVIRONMENT
@@ -64,12 +64,11 @@ def run_profile(house: House, profile_id: str, *, worker: str, notifier: Notifie
         return report.outcome
 
 
-def _tried(house: House, books: ServiceBooks, profile_id: str, begun: Begun) -> Watched:
+def _tried(house: House, profile_id: str, begun: Begun) -> Watched:
     for attempt in stamina.retry_context(
         on=_is_passing, attempts=ATTEMPTS, wait_initial=FIRST_WAIT_SECONDS, timeout=None
     ):
         with attempt, _desk(house, profile_id) as desk:
-            _settle_left_behind(desk, books, profile_id)
             return watch(
                 desk,
                 actor=ACTOR,
@@ -89,17 +88,6 @@ def _is_passing(error: Exception) -> bool:
 def _desk(house: House, profile_id: str) -> Any:  # noqa: ANN401 - the context of House.desk
     dry_run = True if house.settings.loop is LoopMode.DRY_RUN else None
     return house.desk(profile_id, needs_exchange=True, dry_run=dry_run)
-
-
-def _settle_left_behind(desk: Desk, books: ServiceBooks, profile_id: str) -> None:
-    """Who held the lock before us is dead: its dry run does not run any more."""
-    for batch_id in books.left_running(profile_id, actor=ACTOR):
-        desk.ledger.finish_batch(
-            batch_id,
-            status=BatchStatus.INTERRUPTED,
-            calls={},
-            notes=["the process that ran this batch ended before it"],
-        )
 
 
 def _failed(

@@ -1,4 +1,4 @@
-"""The record: batches, audit rows, and what becomes of a run that died.
+"""The record: batches and audit rows.
 
 Every function works in the transaction it is given; who opens and commits it is `ledger.py`.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 from psycopg import Connection, errors
 
-from unghost.adapters.postgres.reading import Session, filled_words, utc_or_none
+from unghost.adapters.postgres.reading import Session, utc_or_none
 from unghost.adapters.postgres.sql_blocks import block, composed
 from unghost.errors import BatchNotFoundError, DatabaseError
 from unghost.model import (
@@ -38,7 +38,6 @@ __all__ = [
     "audit_row",
     "batch",
     "batches",
-    "close_interrupted",
     "find_audit_rows",
     "finish_batch",
     "insert_audit",
@@ -91,7 +90,11 @@ def finish_batch(
     calls: Mapping[str, int],
     notes: Sequence[str],
 ) -> Batch:
-    """Close a batch with counts taken from its audit rows. Raises BatchNotFoundError."""
+    """Close a running batch with counts taken from its audit rows.
+
+    Raises BatchNotFoundError, DatabaseError where it was closed already: a run whose connections
+    were lost for a while may have been taken for dead.
+    """
     statement = composed("books", "finish_batch", counts=composed("books", "counts"))
     parameters = {
         "batch_id": batch_id,
@@ -101,7 +104,8 @@ def finish_batch(
     }
     row = conn.execute(statement, parameters).fetchone()
     if row is None:
-        raise BatchNotFoundError(f"no such batch: {batch_id}")
+        closed = require_batch(conn, batch_id)
+        raise DatabaseError(f"batch {batch_id} is {closed.status} already: run another cycle")
     return _batch(row)
 
 
@@ -227,19 +231,6 @@ def settle(conn: Connection[dict[str, Any]], settlements: Sequence[Settlement]) 
         "reasons": [settlement.reason.value for settlement in settlements],
     }
     return len(conn.execute(block("books", "settle"), parameters).fetchall())
-
-
-def close_interrupted(session: Session, profile_ids: Sequence[str]) -> tuple[int, ...]:
-    """Settle every PENDING_APPLY row by what `orders` holds; audit ids in rising order.
-
-    Written: APPLIED (SKIP_EXISTING where an earlier batch wrote it). Not written: NO_GO
-    interrupted_before_apply. The id taken by other content: NO_GO order_id_conflict.
-    """
-    names = list(profile_ids)
-    settled = session.rows("books", "settle_interrupted", profile_ids=names, filled=filled_words())
-    settled_batches = sorted({row["batch_id"] for row in settled})
-    session.run("books", "close_batches", profile_ids=names, batch_ids=settled_batches)
-    return tuple(sorted(row["audit_id"] for row in settled))
 
 
 # --- pause -------------------------------------------------------------------------------------

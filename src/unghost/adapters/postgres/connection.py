@@ -100,7 +100,7 @@ class Database:
         with self._turn():
             connection = self._begin(read_only=read_only, statement_timeout_ms=timeout_ms)
             try:
-                with self._concluded(connection, read_only=read_only):
+                with self._concluded(connection, keep=not read_only):
                     yield connection
             finally:
                 self._put_back(connection)
@@ -110,7 +110,8 @@ class Database:
         """A connection of its own in an open transaction, for a lock that is held long.
 
         It counts towards no limit; it may have been used before, and may be used again afterwards.
-        Raises like `transaction`.
+        There is nothing to commit, so that losing it at the end harms nothing. Raises DatabaseError
+        for what psycopg raises.
         """
         connection = self._begin(
             read_only=False,
@@ -118,7 +119,7 @@ class Database:
             idle_ms=_DEDICATED_IDLE_MS,
         )
         try:
-            with self._concluded(connection, read_only=False):
+            with self._concluded(connection, keep=False):
                 yield connection
         finally:
             self._put_back(connection)
@@ -247,7 +248,7 @@ class Database:
     # --- the end of a transaction --------------------------------------------------------------
 
     @contextmanager
-    def _concluded(self, connection: Connection[DictRow], *, read_only: bool) -> Iterator[None]:
+    def _concluded(self, connection: Connection[DictRow], *, keep: bool) -> Iterator[None]:
         try:
             yield
         except (psycopg.Error, UnicodeError) as error:
@@ -257,10 +258,10 @@ class Database:
         except BaseException:
             _roll_back(connection)
             raise
-        if read_only:
-            _roll_back(connection)  # nothing to keep, and so no COMMIT that could be lost
-        else:
+        if keep:
             self._commit(connection)
+        else:
+            _roll_back(connection)  # nothing to keep, and so no COMMIT that could be lost
 
     def _commit(self, connection: Connection[DictRow]) -> None:
         if connection.info.transaction_status is TransactionStatus.INERROR:

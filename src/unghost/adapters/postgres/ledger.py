@@ -6,25 +6,24 @@ One object for one process; its methods may be called from several threads.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from typing import Any
 
 import psycopg
 from psycopg import Connection
 
-from unghost.adapters.postgres import books, chain, undo, validation
+from unghost.adapters.postgres import books, chain, living, undo, validation
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.reading import Reader, Session
 from unghost.adapters.postgres.schema import LedgerShape, read_shape
 from unghost.adapters.postgres.statements import printable, require_readable, require_writable
 from unghost.adapters.postgres.writing import (
     PostgresWriteTransaction,
-    be_the_only_apply,
     take_write_lock,
     write_within,
 )
-from unghost.errors import CommitOutcomeUnknownError, DatabaseError, UnghostError
+from unghost.errors import DatabaseError, UnghostError
 from unghost.model import (
     AuditEntry,
     AuditRow,
@@ -32,6 +31,7 @@ from unghost.model import (
     BatchStatus,
     ChainHead,
     Decision,
+    Interrupted,
     LifecycleKey,
     Mode,
     OverClosed,
@@ -93,7 +93,8 @@ class PostgresLedger(Reader):
 
     # batches and audit -------------------------------------------------------------------------
 
-    def start_batch(
+    @contextmanager
+    def running_batch(
         self,
         *,
         profile_id: str,
@@ -102,21 +103,27 @@ class PostgresLedger(Reader):
         settings: Mapping[str, Any],
         plan_batch_id: str | None,
         notes: Sequence[str] = (),
-    ) -> str:
-        """Insert a running batch; its id is `<UTC of the database>-<8 hex>`.
+    ) -> Iterator[str]:
+        """Start a batch, `<UTC of the database>-<8 hex>`, known to live while the block runs.
 
+        A dry run holds a lock of its own for that; an apply has one already, from `applying`.
         Raises BatchNotFoundError where the plan does not exist.
         """
-        with self._database.transaction() as conn:
-            return books.start_batch(
-                conn,
-                profile_id=profile_id,
-                mode=mode,
-                actor=actor,
-                settings=settings,
-                plan_batch_id=plan_batch_id,
-                notes=notes,
-            )
+        with ExitStack() as held:
+            with self._database.transaction() as conn:
+                batch_id = books.start_batch(
+                    conn,
+                    profile_id=profile_id,
+                    mode=mode,
+                    actor=actor,
+                    settings=settings,
+                    plan_batch_id=plan_batch_id,
+                    notes=notes,
+                )
+                if mode is Mode.DRY_RUN:
+                    keeper = held.enter_context(self._database.dedicated())
+                    living.be_known_to_live(keeper, batch_id)
+            yield batch_id
 
     def finish_batch(
         self,
@@ -177,13 +184,14 @@ class PostgresLedger(Reader):
         with self._database.transaction(read_only=True) as conn:
             return chain.chain_head(conn)
 
-    def close_interrupted(self, profile_ids: Sequence[str]) -> tuple[int, ...]:
-        """Settle what a dead run left, by what `orders` holds; the audit ids settled.
+    def close_interrupted(self, account: str, profile_ids: Sequence[str]) -> Interrupted:
+        """Close the batches of runs that died, and settle what they left by what `orders` holds.
 
-        Call only inside `applying()`: a run that is alive would be taken for dead.
+        A run that lives is left alone, in whichever process: locks tell (`living.py`).
         """
+        guarded = account in self._guards
         with self._changing() as session:
-            return books.close_interrupted(session, profile_ids)
+            return living.close_interrupted(session, account, profile_ids, guarded=guarded)
 
     # writing -----------------------------------------------------------------------------------
 
@@ -193,17 +201,10 @@ class PostgresLedger(Reader):
 
         Raises RefusedError when another apply does not finish within `wait_seconds`.
         """
-        done = False
-        try:
-            with self._database.dedicated() as conn:
-                be_the_only_apply(conn, account, wait_seconds=wait_seconds)
-                with self._guarded_by(conn, account):
-                    yield
-                done = True
-        except CommitOutcomeUnknownError:
-            if not done:
-                raise
-            # The guard was lost after the last write: it holds nothing that a COMMIT could keep.
+        with self._database.dedicated() as conn:
+            living.be_the_only_apply(conn, account, wait_seconds=wait_seconds)
+            with self._guarded_by(conn, account):
+                yield
 
     @contextmanager
     def _guarded_by(self, conn: Connection[dict[str, Any]], account: str) -> Iterator[None]:

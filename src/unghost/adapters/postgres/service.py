@@ -114,11 +114,6 @@ class ServiceBooks:
             LoopState(**row) for row in self._read("loop_states", profile_ids=list(profile_ids))
         )
 
-    def left_running(self, profile_id: str, *, actor: str) -> tuple[str, ...]:
-        """Dry runs of the loop that still run. Ask only while holding the profile's lock."""
-        rows = self._read("left_running", profile_id=profile_id, actor=actor)
-        return tuple(row["batch_id"] for row in rows)
-
     # requests ----------------------------------------------------------------------------------
 
     def take_request(self, actor: str, key: str, digest: str) -> bool:

@@ -1,8 +1,8 @@
 """The write path: who may write, one transaction of it, and the insert that is read back.
 
 Two advisory locks per account. The guard is held by an open transaction of its own for as long as
-an apply runs, so that a killed process frees it and a transaction pooler does not matter. The write
-lock is taken by each write transaction, so that a reinstate and an apply cannot interleave.
+an apply runs (`living.py`). The write lock is taken by each write transaction, so that a reinstate
+and an apply cannot interleave.
 """
 
 from __future__ import annotations
@@ -18,34 +18,14 @@ from psycopg.pq import TransactionStatus
 from unghost.adapters.postgres import books, undo
 from unghost.adapters.postgres.reading import Reader, Session, filled_words
 from unghost.adapters.postgres.sql_blocks import block
-from unghost.errors import DatabaseError, RefusedError
+from unghost.errors import DatabaseError
 from unghost.model import Candidate, InsertOutcome, PauseReading, Settlement, StatusChange
 
-__all__ = ["PostgresWriteTransaction", "be_the_only_apply", "take_write_lock", "write_within"]
+__all__ = ["PostgresWriteTransaction", "take_write_lock", "write_within"]
 
-_APPLY_KEY: Final = "unghost apply:"
 _WRITE_KEY: Final = "unghost write:"
 
 # --- locks -------------------------------------------------------------------------------------
-
-
-def be_the_only_apply(
-    conn: Connection[dict[str, Any]], account: str, *, wait_seconds: float
-) -> None:
-    """Take the account's guard in the open transaction of `conn`.
-
-    Raises RefusedError when another apply does not finish within `wait_seconds`.
-    """
-    milliseconds = max(1, round(wait_seconds * 1000))  # 0 would wait for ever
-    conn.execute(block("ledger", "guard_timeouts"), {"lock_timeout": f"{milliseconds}ms"})
-    try:
-        conn.execute(block("ledger", "lock"), {"key": _APPLY_KEY + account})
-    except errors.LockNotAvailable as taken:
-        message = (
-            f"another apply of account {account!r} is running and did not finish"
-            f" within {wait_seconds:g} s"
-        )
-        raise RefusedError(message) from taken
 
 
 def take_write_lock(conn: Connection[dict[str, Any]], account: str) -> None:
