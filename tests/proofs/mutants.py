@@ -31,6 +31,7 @@ CYCLE: Final = (
     "tests/cycle/test_repair.py",
 )
 PLANS: Final = tuple(f"tests/cycle/test_{name}.py" for name in ("plans", "failures", "repair"))
+INTERRUPTED: Final = ("tests/cycle/test_interrupted.py",)
 UNDO: Final = ("tests/cycle/test_undo.py",)
 _FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 _PATIENCE_SECONDS: Final = 900
@@ -115,7 +116,7 @@ MUTANTS: Final = (
        "exceeded=load.rows > rules.max_rows,", "exceeded=False,",
        ("tests/core", "tests/cycle/test_repair.py")),
     _m("ceilings.py", "what exceeds a ceiling is written all the same",
-       "return rules.mode is Mode.APPLY or not ceiling.asks", "return False",
+       "return rules.mode is Mode.APPLY or ceiling.allowable is None", "return False",
        ("tests/core", "tests/cycle/test_repair.py")),
     # allocate
     _m("seekers.py", "an order before the entry may close it",
@@ -190,6 +191,19 @@ MUTANTS: Final = (
     _m("record.py", "a refused chunk stays pending",
        "            transaction.settle(settlements)\n    except", "            pass\n    except",
        CYCLE),
+    # what a dead run left
+    _m("adapters/postgres/living.py", "an apply that lives is taken for dead",
+       "no_apply_lives = guarded or _is_free(session, _APPLY_KEY + account)",
+       "no_apply_lives = True", INTERRUPTED),
+    _m("adapters/postgres/living.py", "a dry run does not show that it lives",
+       '    conn.execute(block("ledger", "lock"), {"key": _BATCH_KEY + batch_id})\n',
+       "    del conn, batch_id\n", INTERRUPTED),
+    _m("adapters/postgres/living.py", "what a dead apply left stays pending",
+       "settled = _settle(session, account, names) if no_apply_lives else ()", "settled = ()",
+       INTERRUPTED),
+    _m("sql/books.sql", "a batch may end twice",
+       "WHERE b.batch_id = %(batch_id)s\n  AND b.status = 'running'\nRETURNING b.*;",
+       "WHERE b.batch_id = %(batch_id)s\nRETURNING b.*;", INTERRUPTED),
     # rollback
     _m("rollback.py", "a reinstate does not ask for the pause",
        '    if doubt is not None:\n        message = (\n            f"Profile',

@@ -12,7 +12,8 @@ from tests.proofs.mutants import MUTANTS, SOURCE, stale
 def test_a_mutant_breaks_what_is_there(mutant):
     text = (SOURCE / mutant.file).read_text(encoding="utf-8")
     assert text.count(mutant.old) == 1
-    compile(text.replace(mutant.old, mutant.new), mutant.file, "exec")
+    if mutant.file.endswith(".py"):
+        compile(text.replace(mutant.old, mutant.new), mutant.file, "exec")
 
 
 def test_there_are_enough_of_them_and_no_two_are_the_same():
