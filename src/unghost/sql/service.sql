@@ -116,8 +116,10 @@ ORDER BY started_at DESC, batch_id DESC
 LIMIT 1;
 
 -- name: last_decisions
--- the latest audit row of each lifecycle
-SELECT DISTINCT ON (symbol, trade_id) *
+-- the latest about each lifecycle, without the evidence: that is long, and shown by itself
+SELECT DISTINCT ON (symbol, trade_id)
+    symbol, trade_id, audit_id, batch_id, decision, reason, filled_qty, remainder_qty, price,
+    attribution, actor, created_at, reverted_at
 FROM reconciliation_backfill_audit
 WHERE profile_id = %(profile_id)s
   AND trade_id = ANY(%(trade_ids)s::text[])

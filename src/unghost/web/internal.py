@@ -85,7 +85,7 @@ async def status(
     Answers 503 where nobody can say: not being able to tell is not the same as running.
     """
     name = service.known(profile)
-    return _told(request, name, await service.readings.read(name), person)
+    return _told(request, name, await service.pauses.read(name), person)
 
 
 @router.post("/pause", response_model=StatusAnswer, responses=ALSO_TEXT)

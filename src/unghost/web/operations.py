@@ -28,6 +28,7 @@ from unghost.cycle import (
     go_no_go,
     inspect_symbol,
 )
+from unghost.documents import as_json
 from unghost.errors import BatchNotFoundError, RefusedError
 from unghost.model import AuditRow, Batch, Event, Mode, PauseReading, PauseState
 from unghost.notices import notices
@@ -49,6 +50,7 @@ from unghost.web.views import (
     LifecycleDetail,
     OpenLifecycle,
     ProfileSeen,
+    last_decision,
     open_lifecycle,
 )
 
@@ -56,6 +58,12 @@ STATEMENTS: Final = {
     Mode.DRY_RUN: ("detect", "verify", "dry_run_rows", "account_rows"),
     Mode.APPLY: ("detect", "verify", "insert", "applied_rows", "rollback", "mark_reverted"),
 }
+STATUSES_AT_ONCE: Final = 32
+"""A bot's own address may take seconds to answer."""
+
+LISTS_AT_ONCE: Final = 4
+"""Each takes time of this process, and connections that actions need too."""
+
 _Answer = TypeVar("_Answer", str, int)
 ROLLBACK, REINSTATE = "rollback", "reinstate"
 
@@ -95,13 +103,15 @@ class Operations:
         self.house = house
         self.books = ServiceBooks(house.database)
         self._notifier = notifier
-        self.readings = SharedReadings(self.pause_state)
+        self.pauses = SharedReadings(self.pause_state, at_once=STATUSES_AT_ONCE)
+        self.lifecycle_lists = SharedReadings(self._lifecycle_list, at_once=LISTS_AT_ONCE)
         self._runs = Runs(house, finished=self._tell)
 
     def close(self) -> None:
         """Wait for what runs."""
         self._runs.close()
-        self.readings.close()
+        self.pauses.close()
+        self.lifecycle_lists.close()
 
     # profiles ----------------------------------------------------------------------------------
 
@@ -172,12 +182,16 @@ class Operations:
         """What the ledger says is open, with the last decision about it."""
         with self.desk(profile_id, exchange=False) as desk:
             found = detect_ghosts(desk)
-            rows = self.books.last_decisions(profile_id, [one.key.trade_id for one in found])
-            last = {(row.symbol, row.trade_id): row for row in rows}
+            last = self.books.last_decisions(profile_id, [one.key.trade_id for one in found])
             return tuple(
                 open_lifecycle(one, desk, last.get((one.key.symbol, one.key.trade_id)))
                 for one in found
             )
+
+    def _lifecycle_list(self, profile_id: str) -> bytes:
+        """The same as JSON: written once for all who ask for it at once."""
+        found = {"profile_id": profile_id, "lifecycles": self.lifecycles(profile_id)}
+        return json.dumps(as_json(found), ensure_ascii=False, separators=(",", ":")).encode()
 
     def lifecycle(self, profile_id: str, symbol: str, trade_id: str) -> LifecycleDetail:
         """One lifecycle from ledger and record; the exchange is not asked."""
@@ -192,7 +206,7 @@ class Operations:
             )
             if not found and not history:
                 raise NotHereError(f"Neither ledger nor record know {trade_id!r} on {symbol!r}.")
-            last = history[0] if history else None
+            last = last_decision(history[0]) if history else None
             return LifecycleDetail(
                 open=open_lifecycle(found[0], desk, last) if found else None,
                 rows=found[0].rows if found else (),

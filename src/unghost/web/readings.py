@@ -1,4 +1,4 @@
-"""One reading of a trading status for all who ask at once, and none that is older than a question.
+"""One reading of a profile for all who ask at once, and none that is older than a question.
 
 Whoever asks gets a reading that began after the question came: never the one that runs already,
 which may not know of a pause in between, but the next one, together with everybody else who came
@@ -10,27 +10,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
-from unghost.model import PauseReading
-
-READING_AT_ONCE: Final = 32
-"""Profiles that are read at the same time; a bot's own address may take seconds to answer."""
+T = TypeVar("T")
 
 _Key: TypeAlias = tuple[asyncio.AbstractEventLoop, str]
-_Task: TypeAlias = "asyncio.Task[PauseReading]"
 
 
-class SharedReadings:
-    """Readings by `read`, which blocks; it runs in threads of its own, which no page can fill."""
+class SharedReadings(Generic[T]):
+    """Readings by `read`, which blocks; it runs in threads of its own, which no page can fill.
 
-    def __init__(self, read: Callable[[str], PauseReading]) -> None:
+    `at_once` is how many profiles are read at the same time.
+    """
+
+    def __init__(self, read: Callable[[str], T], *, at_once: int) -> None:
         self._read = read
-        self._threads = ThreadPoolExecutor(READING_AT_ONCE, thread_name_prefix="status")
-        self._running: dict[_Key, _Task] = {}
-        self._next: dict[_Key, _Task] = {}
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="reading")
+        self._running: dict[_Key, asyncio.Task[T]] = {}
+        self._next: dict[_Key, asyncio.Task[T]] = {}
 
-    async def read(self, profile_id: str) -> PauseReading:
+    async def read(self, profile_id: str) -> T:
         """A reading that begins now or later. Raises what `read` raises, to all who share it."""
         key = (asyncio.get_running_loop(), profile_id)
         if key not in self._next:
@@ -38,7 +37,7 @@ class SharedReadings:
         # One who goes away takes the reading from nobody.
         return await asyncio.shield(self._next[key])
 
-    async def _reading(self, key: _Key, before: _Task | None) -> PauseReading:
+    async def _reading(self, key: _Key, before: asyncio.Task[T] | None) -> T:
         if before is not None:
             await asyncio.wait((before,))
         loop, profile_id = key

@@ -169,10 +169,14 @@ def profile(service: Service, _person: Viewer, profile_id: Line) -> Response:
 
 
 @router.get("/profiles/{profile_id}/lifecycles", response_model=LifecycleList)
-def lifecycles(service: Service, _person: Viewer, profile_id: Line) -> Response:
-    """What the ledger says is open, with the last decision about it."""
-    found = service.lifecycles(service.known(profile_id))
-    return _answer({"profile_id": profile_id, "lifecycles": found})
+async def lifecycles(service: Service, _person: Viewer, profile_id: Line) -> Response:
+    """What the ledger says is open, with the last decision about it.
+
+    Those who ask at once share one reading, which begins after each of them has asked.
+    """
+    found = await service.lifecycle_lists.read(service.known(profile_id))
+    headers = {"Cache-Control": "no-store"}
+    return Response(found, media_type="application/json", headers=headers)
 
 
 @router.get("/profiles/{profile_id}/lifecycle", response_model=LifecycleDetail)

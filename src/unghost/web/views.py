@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from unghost import rowfacts
-from unghost.adapters.postgres.service import LoopState
+from unghost.adapters.postgres.service import LastDecision, LoopState
 from unghost.cycle import Desk
 from unghost.model import (
     AuditRow,
@@ -57,7 +57,7 @@ class OpenLifecycle:
     notional: Decimal | None
     first_entry_at: datetime | None
     defects: tuple[str, ...]
-    last: AuditRow | None
+    last: LastDecision | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +79,9 @@ class Explained:
     rows: tuple[AuditRow, ...]
 
 
-def open_lifecycle(lifecycle: Lifecycle, desk: Desk, last: AuditRow | None = None) -> OpenLifecycle:
+def open_lifecycle(
+    lifecycle: Lifecycle, desk: Desk, last: LastDecision | None = None
+) -> OpenLifecycle:
     """A lifecycle as it is shown. In contracts, whose size is not known here, no notional."""
     price = entry_price(lifecycle)
     has_notional = price is not None and not desk.ledger_in_contracts
@@ -97,6 +99,11 @@ def open_lifecycle(lifecycle: Lifecycle, desk: Desk, last: AuditRow | None = Non
         defects=lifecycle.defects,
         last=last,
     )
+
+
+def last_decision(row: AuditRow) -> LastDecision:
+    """An audit row as a list shows it."""
+    return LastDecision(**{one.name: getattr(row, one.name) for one in fields(LastDecision)})
 
 
 def entry_price(lifecycle: Lifecycle) -> Decimal | None:

@@ -6,7 +6,6 @@ prepared, so that it all works the same behind a transaction pooler.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +28,7 @@ from unghost.adapters.postgres.faults import (
     too_old,
 )
 from unghost.adapters.postgres.sql_blocks import block
+from unghost.adapters.postgres.turns import Turns
 from unghost.errors import DatabaseError
 
 MOST_CONNECTIONS: Final = 10
@@ -77,7 +77,7 @@ class Database:
         self._conninfo = make_conninfo("", **wanted)
         self._statement_timeout_ms = statement_timeout_ms
         self._lock_timeout_ms = lock_timeout_ms
-        self._turns = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._turns = Turns(MOST_CONNECTIONS)
         self._idle: list[tuple[float, Connection[DictRow]]] = []
 
     def __repr__(self) -> str:
@@ -149,14 +149,14 @@ class Database:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        if not self._turns.acquire(timeout=_WAIT_FOR_TURN_SECONDS):
+        if not self._turns.take(timeout=_WAIT_FOR_TURN_SECONDS):
             raise DatabaseError(
                 f"{MOST_CONNECTIONS} transactions of this process are busy: try again later."
             )
         try:
             yield
         finally:
-            self._turns.release()
+            self._turns.give_back()
 
     def _begin(
         self,

@@ -12,9 +12,9 @@ from typing import Any
 from unghost.adapters.postgres.books import audit_row
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.sql_blocks import block
-from unghost.model import AuditRow, Event, Hint
+from unghost.model import AuditRow, Decision, Event, Hint, Reason
 
-__all__ = ["Answered", "Begun", "LoopState", "ServiceBooks"]
+__all__ = ["Answered", "Begun", "LastDecision", "LoopState", "ServiceBooks"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +35,23 @@ class LoopState:
     total_seconds: Decimal
     last_seconds: Decimal | None
     as_of: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LastDecision:
+    """The latest audit row of a lifecycle, without its evidence and ids."""
+
+    audit_id: int
+    batch_id: str
+    decision: Decision
+    reason: Reason
+    filled_qty: Decimal | None
+    remainder_qty: Decimal | None
+    price: Decimal | None
+    attribution: str | None
+    actor: str
+    created_at: datetime
+    reverted_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +85,12 @@ def _hint(told: Mapping[str, Any] | None) -> Hint | None:
         profile_ids=tuple(told["profile_ids"]),
         trades=tuple((profile_id, trade_id) for profile_id, trade_id in told["trades"]),
     )
+
+
+def _last_decision(row: dict[str, Any]) -> tuple[tuple[str, str], LastDecision]:
+    key = (row.pop("symbol"), row.pop("trade_id"))
+    decision, reason = Decision(row.pop("decision")), Reason(row.pop("reason"))
+    return key, LastDecision(decision=decision, reason=reason, **row)
 
 
 class ServiceBooks:
@@ -168,10 +191,12 @@ class ServiceBooks:
         rows = self._read("newest_apply", profile_id=profile_id)
         return str(rows[0]["batch_id"]) if rows else ""
 
-    def last_decisions(self, profile_id: str, trade_ids: Sequence[str]) -> tuple[AuditRow, ...]:
-        """The latest audit row of each lifecycle."""
+    def last_decisions(
+        self, profile_id: str, trade_ids: Sequence[str]
+    ) -> Mapping[tuple[str, str], LastDecision]:
+        """The latest about each lifecycle, by symbol and trade_id."""
         rows = self._read("last_decisions", profile_id=profile_id, trade_ids=list(trade_ids))
-        return tuple(audit_row(row) for row in rows)
+        return dict(map(_last_decision, rows))
 
     # figures -----------------------------------------------------------------------------------
 
