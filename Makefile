@@ -3,13 +3,13 @@
 #   PYTHON=/path/to/python   the interpreter to make .venv with; default: the first good one found
 #   ARGS="..."               more arguments for the command that a target runs
 #   SECONDS=...              how long `make soak` runs, and the state machine in `make proof`
-#   WORLDS=...               how many worlds `make fidelity` leads through the database and the venue
+#   WORLDS=...               how many worlds `make fidelity` leads through the database and a venue
 
 SHELL := /bin/sh
 PYTHON ?=
 ARGS ?=
 SECONDS ?= 600
-WORLDS ?= 200
+WORLDS ?= 240
 POSTGRES15 ?= /usr/lib/postgresql/15/bin
 PYTHONS := python3 python3.13 python3.12 python3.11
 PY := .venv/bin/python

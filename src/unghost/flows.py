@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from unghost.model import (
     Fill,
@@ -29,6 +29,9 @@ _ID_DIGITS = re.compile(r"[0-9]{1,40}")
 
 ZERO = Decimal(0)
 
+FEE_STEP = Decimal("1e-18")
+"""Into which the fee of a fill is cut where the fill crosses zero."""
+
 # --- fills to flows ----------------------------------------------------------------------------
 
 
@@ -40,6 +43,18 @@ class FillPart:
     leg: PositionSide
     closing: bool
     quantity: Decimal
+
+    def share_of(self, amount: Decimal) -> Decimal:
+        """What falls to this part of a fee of the whole fill; both parts sum exactly to it.
+
+        The closing part is rounded, since it may be booked: a share without an end would be told
+        in as many digits as the arithmetic happens to have.
+        """
+        if self.quantity == self.fill.quantity:
+            return amount
+        closed = self.quantity if self.closing else self.fill.quantity - self.quantity
+        of_closed = (amount * closed / self.fill.quantity).quantize(FEE_STEP, ROUND_HALF_EVEN)
+        return of_closed if self.closing else amount - of_closed
 
 
 def fill_order(fill: Fill) -> tuple[datetime, int, str, str, Side]:
@@ -168,7 +183,7 @@ class OrderFlow:
             if part.fill.fees is None:
                 return None
             for fee in part.fill.fees:
-                totals[fee.currency] += fee.amount * part.quantity / part.fill.quantity
+                totals[fee.currency] += part.share_of(fee.amount)
         return tuple(Money(currency=name, amount=totals[name]) for name in sorted(totals))
 
     def base_fee(self) -> Decimal:

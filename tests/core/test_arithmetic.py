@@ -25,6 +25,7 @@ from tests.core.builders import (
     exit_,
     fees,
     only,
+    position,
     quantities,
     reasons,
     ruled,
@@ -34,6 +35,7 @@ from tests.core.builders import (
 
 from unghost.claims import split_fees
 from unghost.decide import decide
+from unghost.flows import split
 from unghost.model import Reason, Rules
 
 CENT = Decimal("0.01")
@@ -201,6 +203,18 @@ def test_a_price_is_rounded_half_even_to_the_columns_scale():
         for scale in (None, 3, 2)
     ]
     assert prices == [dec("1.225"), dec("1.225"), dec("1.22")]
+
+
+def test_a_fill_that_crosses_zero_leaves_each_side_its_share_of_the_fee():
+    """A third of 0.10 has no end: it is cut where a price would be, and nothing is lost."""
+    paid = fees(("USDT", "0.10"))
+    fills = [buy("xe1", 1, 0), sell("s1", 3, 600, fees=paid), buy("b1", 2, 900)]
+    closing, opening = (one for one in split(fills, position(), spot=False) if one.fill.fees)
+    assert (closing.closing, opening.closing) == (True, False)
+    assert closing.share_of(dec("0.10")) == dec("0.033333333333333333")
+    assert closing.share_of(dec("0.10")) + opening.share_of(dec("0.10")) == dec("0.10")
+    (one,) = candidates(ruled(evidence([entry("e1", 1, 0)], fills)))
+    assert (one.fee, one.fee_currency) == (dec("0.033333333333333333"), "USDT")
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)

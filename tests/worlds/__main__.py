@@ -85,7 +85,7 @@ def told(found: Run) -> str:
     lines.insert(
         5,
         f"{numbers['restored exactly']:>8}  of them restored exactly: lifecycle, quantity, VWAP,"
-        " time, id",
+        " time, id, fee",
     )
     lines.insert(7, f"{numbers['closed in full']:>8}  of them closed in full")
     lines.append("refused, by reason")

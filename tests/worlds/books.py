@@ -97,7 +97,8 @@ def _row(history: History, deed: Deed, trade: Trade, link: str) -> LedgerRow:
     order = history.order_of[deed.order]
     alone = len(history.deeds_of[order.name]) == 1
     by_name = link == "order_id" and alone
-    ids = {"cid": order.client} if link == "cid" else {"xid": order.name}
+    by_client = link == "cid" and order.client is not None
+    ids = {"cid": order.client} if by_client else {"xid": order.name}
     return row(
         order.name if by_name else f"{deed.order}.{deed.trade}.{'in' if deed.opens else 'out'}",
         "ENTRY" if deed.opens else "EXIT",

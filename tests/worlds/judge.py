@@ -25,7 +25,7 @@ from decimal import Decimal
 
 from tests.core.builders import at, ruled
 from tests.worlds.oracle import Ghost, Leg, Reach, survey
-from tests.worlds.truth import ZERO, average, closing_pieces
+from tests.worlds.truth import LAST_PLACE, ZERO, average, closing_fees, closing_pieces
 from tests.worlds.world import World
 
 from unghost.model import Attribution, Candidate, LifecycleKey, Reason, Ruling
@@ -211,7 +211,27 @@ def _differences(leg: Leg, ghost: Ghost, name: str, found: Candidate | None) -> 
         "id": (found.order_id, name_of_row),
         "side": (found.side, ghost.leg.closing_side),
     }
-    return [f"{word} {is_} for {be}" for word, (is_, be) in wanted.items() if is_ != be]
+    wrong = [f"{word} {is_} for {be}" for word, (is_, be) in wanted.items() if is_ != be]
+    return wrong + _wrong_fee(leg, found, sum((one.quantity for one in parts), ZERO))
+
+
+def _wrong_fee(leg: Leg, found: Candidate, whole: Decimal) -> list[str]:
+    """What of the fee is not its share of what the order's closing part has cost.
+
+    One currency is told in the row. Several, or a fee that nobody told, leave it empty. A share may
+    be off by a rounding on either side; the whole may not.
+    """
+    history = leg.world.history
+    cost = closing_fees(history, history.order_of[found.exchange_order_id])
+    if cost is None or len(cost) != 1:
+        is_empty = found.fee is None and found.fee_currency is None
+        return [] if is_empty else [f"fee {found.fee} {found.fee_currency} for none"]
+    [(currency, amount)] = cost.items()
+    share = amount * found.quantity / whole
+    leeway = ZERO if found.quantity == whole else LAST_PLACE
+    if found.fee is None or abs(found.fee - share) > leeway or found.fee_currency != currency:
+        return [f"fee {found.fee} {found.fee_currency} for {share} {currency}"]
+    return []
 
 
 # --- what must be refused ----------------------------------------------------------------------

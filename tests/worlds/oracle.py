@@ -236,9 +236,7 @@ def _named(world: World, rows: Iterable[Booking]) -> frozenset[str]:
         if one.row.action != "ENTRY"
         for name in (one.row.order_id, one.row.exchange_order_id, one.row.client_order_id)
     }
-    return frozenset(
-        order.name for order in world.history.orders if ids & {order.name, order.client}
-    )
+    return frozenset(order.name for order in world.history.orders if ids & order.ids)
 
 
 def _blocked(world: World, symbol: str, rows: Iterable[Booking]) -> Reason | None:
@@ -338,7 +336,7 @@ def _says_more(world: World, one: Booking) -> bool:
 
 def _names_one_of(one: Booking, orders: Iterable[Order]) -> bool:
     ids = {one.row.order_id, one.row.exchange_order_id, one.row.client_order_id}
-    return any(ids & {order.name, order.client} for order in orders)
+    return any(ids & order.ids for order in orders)
 
 
 def _loose(world: World, orders: Iterable[Order], linked: Iterable[Booking]) -> list[Order]:

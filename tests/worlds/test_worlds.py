@@ -64,6 +64,8 @@ def a_world_with(reach: Reach) -> tuple[World, dict]:
     (
         ({"quantity": Decimal("0.123")}, "recoverable, not restored exactly"),
         ({"price": Decimal("0.5")}, "recoverable, not restored exactly"),
+        ({"fee": Decimal("0.5")}, "recoverable, not restored exactly"),
+        ({"fee_currency": "DOGE"}, "recoverable, not restored exactly"),
         ({"order_id": "BFILL-0"}, "recoverable, not restored exactly"),
         ({"exchange_order_id": "x99999"}, "recoverable, not restored exactly"),
         ({"quantity": Decimal(100_000)}, "false closes"),

@@ -9,6 +9,7 @@ Times are whole milliseconds after `START`; quantities are in base units.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
@@ -20,6 +21,9 @@ from unghost.model import Fill, FillKind, Market, Money, PositionSide, Side
 
 STEP = Decimal("0.000001")
 """The smallest part into which a fill is cut."""
+
+LAST_PLACE = Decimal("1e-18")
+"""Of a price or a fee in a ledger whose columns have no scale."""
 
 ZERO = Decimal(0)
 
@@ -60,8 +64,14 @@ class Order:
     first_fill: int
 
     @property
-    def client(self) -> str:
-        return f"c{self.name}"
+    def client(self) -> str | None:
+        """The client's own id; an order that the exchange made has none."""
+        return f"c{self.name}" if self.kind is FillKind.TRADE else None
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """All names by which a row may know it."""
+        return frozenset({self.name, self.client} - {None})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +89,8 @@ class Piece:
     """The part of one fill that belongs to one deed."""
 
     deed: Deed
+    number: int
+    """Of the fill within its order."""
     at_ms: int
     quantity: Decimal
     price: Decimal
@@ -149,7 +161,7 @@ def _fills_of(history: History, order: Order) -> Iterator[Fill]:
             price=price,
             cid=order.client,
             leg=leg,
-            fees=charged(order.charge, quantity * price),
+            fees=charged(order.charge, quantity * price, number),
             fill_id=str(order.first_fill + number),
             market=MARKETS[order.symbol],
         )
@@ -164,8 +176,12 @@ def quantities(history: History, order: Order) -> list[Decimal]:
     return [*parts, total - sum(parts, ZERO)]
 
 
-def charged(how: str, cost: Decimal) -> tuple[Money, ...] | None:
-    """Fees of one fill by the way in which the account pays them; negative is a rebate."""
+def charged(how: str, cost: Decimal, number: int) -> tuple[Money, ...] | None:
+    """Fees of one fill, the `number`th of its order, by the way in which the account pays them.
+
+    Negative is a rebate. Drawn are all ways but *mixed*, which is *both* as an exchange can tell
+    it that has one fee for each fill.
+    """
     usdt = (cost * Decimal("0.0005")).quantize(Decimal("0.00000001"))
     bnb = (cost / 1_300_000).quantize(Decimal("0.00000001"))
     in_usdt, in_bnb = Money(currency="USDT", amount=usdt), Money(currency="BNB", amount=bnb)
@@ -173,6 +189,7 @@ def charged(how: str, cost: Decimal) -> tuple[Money, ...] | None:
         "usdt": (in_usdt,),
         "bnb": (in_bnb,),
         "both": (in_bnb, in_usdt),
+        "mixed": (in_bnb,) if number % 2 else (in_usdt,),
         "rebate": (replace(in_usdt, amount=-usdt / 4),),
         "unknown": None,
     }[how]
@@ -193,6 +210,7 @@ def pieces(history: History, order: Order) -> list[Piece]:
             found.append(
                 Piece(
                     deed=deed,
+                    number=number,
                     at_ms=order.times[number],
                     quantity=taken,
                     price=order.prices[number],
@@ -211,12 +229,39 @@ def closing_pieces(history: History, order: Order) -> list[Piece]:
     return [one for one in pieces(history, order) if not one.deed.opens]
 
 
+def closing_fees(history: History, order: Order) -> dict[str, Decimal] | None:
+    """What the part of an order that closed has cost, by currency; None where nobody tells.
+
+    Of a fill that crossed zero it is the share of what it closed, to 18 places.
+    """
+    whole = quantities(history, order)
+    closed: dict[int, Decimal] = defaultdict(lambda: ZERO)
+    for one in closing_pieces(history, order):
+        closed[one.number] += one.quantity
+    total: dict[str, Decimal] = {}
+    for number, quantity in closed.items():
+        told = charged(order.charge, whole[number] * order.prices[number], number)
+        if told is None:
+            return None
+        for fee in told:
+            share = _share(fee.amount, quantity, whole[number])
+            total[fee.currency] = total.get(fee.currency, ZERO) + share
+    return total
+
+
+def _share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
+    if part == whole:
+        return amount
+    with localcontext(prec=76):
+        return (amount * part / whole).quantize(LAST_PLACE, rounding=ROUND_HALF_EVEN)
+
+
 def average(parts: Sequence[Piece]) -> Decimal:
     """The volume-weighted price, to 18 places."""
     with localcontext(prec=76):
         total = sum((one.quantity for one in parts), ZERO)
         cost = sum((one.quantity * one.price for one in parts), ZERO)
-        return (cost / total).quantize(Decimal(1).scaleb(-18), rounding=ROUND_HALF_EVEN)
+        return (cost / total).quantize(LAST_PLACE, rounding=ROUND_HALF_EVEN)
 
 
 def market_of(symbol: str) -> Market:
