@@ -6,7 +6,7 @@ A gate answers OPEN only on proof. The first gate that is not open names the rea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -136,7 +136,7 @@ def _position_value(reading: PositionReading) -> str:
 
 def no_pending_row(case: Case) -> GateResult:
     """No row of the trade_id is still on its way: its fill would close the lifecycle by itself."""
-    pending = [row for row in case.lifecycle.rows if _blocks(row, case.rules)]
+    pending = _pending(case.lifecycle.rows, case.rules)
     names = ", ".join(f"{row.order_id} ({row.status})" for row in pending[:5])
     return _result(
         no_pending_row,
@@ -149,6 +149,10 @@ def no_pending_row(case: Case) -> GateResult:
     )
 
 
+def _pending(rows: Iterable[LedgerRow], rules: Rules) -> list[LedgerRow]:
+    return [row for row in rows if _blocks(row, rules)]
+
+
 def _blocks(row: LedgerRow, rules: Rules) -> bool:
     """A named blocker, or a status that is neither filled nor final."""
     status = (row.status or "").strip().lower()
@@ -157,9 +161,8 @@ def _blocks(row: LedgerRow, rules: Rules) -> bool:
 
 def quiet_period(case: Case) -> GateResult:
     """The bot has left the lifecycle alone for a while, so that it is not just being written."""
-    latest = max((at for row in case.lifecycle.rows for at in _touches(row)), default=None)
-    quiet = timedelta(seconds=case.rules.quiet_seconds)
-    recent = latest is not None and case.now - latest < quiet
+    latest = _latest_touch(case.lifecycle.rows)
+    recent = _is_recent(latest, case.rules, case.now)
     return _result(
         quiet_period,
         GateVerdict.CLOSED if recent else GateVerdict.OPEN,
@@ -169,6 +172,14 @@ def quiet_period(case: Case) -> GateResult:
         as_of=case.evidence.as_of,
         detail=f"touched less than {case.rules.quiet_seconds} s ago" if recent else "",
     )
+
+
+def _is_recent(latest: datetime | None, rules: Rules, now: datetime) -> bool:
+    return latest is not None and now - latest < timedelta(seconds=rules.quiet_seconds)
+
+
+def _latest_touch(rows: Iterable[LedgerRow]) -> datetime | None:
+    return max((at for row in rows for at in _touches(row)), default=None)
 
 
 def _touches(row: LedgerRow) -> list[datetime]:
@@ -259,6 +270,13 @@ def flat_doubt(reading: PositionReading | None, rules: Rules, now: datetime) -> 
     if reading is None or reading.flatness is Flatness.UNKNOWN or now - reading.as_of > limit:
         return Reason.EXCHANGE_STATE_UNKNOWN
     return None
+
+
+def activity_doubt(rows: Sequence[LedgerRow], rules: Rules, now: datetime) -> Reason | None:
+    """Why the rows of a lifecycle do not permit a write, because the bot is at work, or None."""
+    if _pending(rows, rules):
+        return Reason.PENDING_LIFECYCLE_BLOCKER
+    return Reason.RECENT_ACTIVITY if _is_recent(_latest_touch(rows), rules, now) else None
 
 
 def plain(quantity: Decimal) -> str:

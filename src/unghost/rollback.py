@@ -13,7 +13,7 @@ from typing import Protocol
 
 from unghost import rowfacts
 from unghost.errors import BatchNotFoundError, RefusedError, UsageError
-from unghost.gates import flat_doubt, pause_doubt, plain
+from unghost.gates import activity_doubt, flat_doubt, pause_doubt, plain
 from unghost.ids import DUST_ORDER
 from unghost.model import (
     AuditRow,
@@ -121,8 +121,9 @@ def reinstate(
 ) -> tuple[StatusChange, ...]:
     """Set the rows of a rolled-back batch to filled again.
 
-    Raises RefusedError when the profile is not paused, a market is not proven flat, a row would
-    close more than its lifecycle holds, or its fills have been used by other rows since.
+    Raises RefusedError when the profile is not paused, a market is not proven flat, the bot is at
+    work on a lifecycle, a row would close more than its lifecycle holds, or its fills have been
+    used by other rows since.
     """
     preview = preview_reinstate(desk, batch_id, trade_id=trade_id)
     if not preview.changes:
@@ -135,6 +136,7 @@ def reinstate(
         changes = transaction.reinstate(batch_id, actor=actor, trade_id=trade_id)
         # A refusal from here on undoes the statement above: it saw what nobody had looked at.
         _require_seen(changes, flat)
+        _require_calm(desk, transaction, changes)
         _require_unused(desk, transaction, changes)
         return changes
 
@@ -143,6 +145,19 @@ def _require_seen(changes: Sequence[StatusChange], flat: set[str]) -> None:
     strange = sorted({one.key.symbol for one in changes} - flat)
     if strange:
         raise RefusedError(f"Rows of {', '.join(strange)} were rolled back just now: try again.")
+
+
+def _require_calm(
+    desk: UndoDesk, transaction: WriteTransaction, changes: Sequence[StatusChange]
+) -> None:
+    """What is on its way would close the lifecycle by itself, as for an apply (checklist 2)."""
+    trades = {(one.key.profile_id, one.key.trade_id) for one in changes}
+    rows = transaction.rows_of_trades(trades)
+    now = desk.clock()
+    for profile_id, trade_id in sorted(trades):
+        doubt = activity_doubt(rows[profile_id, trade_id], desk.rules, now)
+        if doubt is not None:
+            raise RefusedError(f"The bot is at work on lifecycle {trade_id} ({doubt}).")
 
 
 def _require_own_pause(desk: UndoDesk, transaction: WriteTransaction) -> None:

@@ -186,6 +186,25 @@ def test_a_reinstate_asks_for_a_flat_market(bench, applied):
     assert standing(bench) == ["t-2"]
 
 
+def test_a_reinstate_asks_whether_an_order_of_the_bot_is_at_work(bench, applied):
+    undo(bench, applied)
+    order = bench.book("t-1", "EXIT", HALF, status="new")
+    with pytest.raises(RefusedError, match=r"t-1 \(pending_lifecycle_blocker"):
+        redo(bench, applied)
+    assert standing(bench) == []
+    assert redo(bench, applied, trade_id="t-2") == ["t-2"]
+    bench.run("UPDATE orders SET status = 'canceled' WHERE order_id = %s", order)
+    assert redo(bench, applied) == ["t-1"]
+
+
+def test_a_reinstate_leaves_a_lifecycle_alone_that_the_bot_has_just_written(bench, applied):
+    undo(bench, applied)
+    bench.run("UPDATE orders SET updated_at = now() WHERE trade_id = 't-1' AND action = 'ENTRY'")
+    with pytest.raises(RefusedError, match=r"t-1 \(recent_activity"):
+        redo(bench, applied)
+    assert standing(bench) == []
+
+
 def test_a_resume_while_a_reinstate_asks_the_exchange_stops_it(bench, applied):
     undo(bench, applied)
     bench.venue.before("positionRisk", lambda _: bench.resume())
