@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Final
 
-from tests.cycle.bench import ACCOUNT, PROFILE, desk_at
+from tests.cycle.bench import ACCOUNT, MARKETS, PROFILE, QUICK, desk_at
 
 from unghost.adapters.exchange import ConnectionSpec, ExchangeAccount
 from unghost.adapters.postgres.connection import Database
@@ -18,19 +18,25 @@ from unghost.rollback import reinstate, roll_back
 ACTOR: Final = "tester"
 
 
-def _cycle(desk: Desk, plan: str | None = None) -> None:
-    run_cycle(replace(desk, rules=replace(desk.rules, mode=Mode.APPLY)), actor=ACTOR, plan=plan)
+def _cycle(desk: Desk, mode: Mode, plan: str | None = None) -> None:
+    run_cycle(replace(desk, rules=replace(desk.rules, mode=mode)), actor=ACTOR, plan=plan)
+
+
+def look(desk: Desk, batch_id: str) -> None:
+    """A cycle that plans; it needs no batch."""
+    del batch_id
+    _cycle(desk, Mode.DRY_RUN)
 
 
 def apply(desk: Desk, batch_id: str) -> None:
     """A cycle that writes; it needs no batch."""
     del batch_id
-    _cycle(desk)
+    _cycle(desk, Mode.APPLY)
 
 
 def apply_plan(desk: Desk, batch_id: str) -> None:
     """A cycle that writes what the plan says and nothing else."""
-    _cycle(desk, batch_id)
+    _cycle(desk, Mode.APPLY, batch_id)
 
 
 def undo(desk: Desk, batch_id: str) -> None:
@@ -42,6 +48,7 @@ def redo(desk: Desk, batch_id: str) -> None:
 
 
 OPERATIONS: Final[dict[str, Callable[[Desk, str], None]]] = {
+    "dry run": look,
     "apply": apply,
     "pinned apply": apply_plan,
     "rollback": undo,
@@ -59,13 +66,24 @@ def _spec(base_url: str) -> ConnectionSpec:
         secret=f"{PROFILE}-secret",
         base_url=base_url,
         account=ACCOUNT,
+        rate_limit_ms=1,
     )
+
+
+def _open_account(base_url: str) -> ExchangeAccount:
+    return ExchangeAccount(_spec(base_url), cache=MARKETS, policy=QUICK)
+
+
+def read_markets(base_url: str) -> None:
+    """Read the list of markets, which is then known to this process and to what it forks."""
+    with closing(_open_account(base_url)) as account:
+        account.resolve(("BTCUSDT",))
 
 
 def run(operation: str, batch_id: str, conninfo: str, base_url: str) -> None:
     """Open a desk of its own and do it."""
     with (
         closing(Database(conninfo)) as database,
-        closing(ExchangeAccount(_spec(base_url))) as account,
+        closing(_open_account(base_url)) as account,
     ):
         OPERATIONS[operation](desk_at(database, account, profiles=(PROFILE,)), batch_id)

@@ -1,27 +1,30 @@
 """Every point at which a process may end: before and after each statement that it sends.
 
-A process of its own does one operation; its wire to the database kills it (SIGKILL) at the chosen
-point. Then the next run comes, and the books must be what an undisturbed run makes of them.
+A process of its own does one operation (`nursery.py`), and its wire to the database kills it
+(SIGKILL) at the chosen point (`statements.py`). Then the next run comes, and the books must be what
+an undisturbed run makes of them.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from tests.cycle.bench import ETH, Bench, batch_id, hours_ago
 from tests.cycle.conftest import WIPE
 from tests.proofs import bystander
+from tests.proofs.nursery import Nursery
 from tests.proofs.statements import CrashPoint, Moment, StatementWire
 
-_PATIENCE_SECONDS: Final = 60
-
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["tests.proofs.bystander"])
-
+_KILLED = "unghost that is killed"
+_STILL_CONNECTED = (
+    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
+)
+_SILENCE_SECONDS = 30
 _OURS = "order_id LIKE 'BFILL-%'"
 _BOOKS = f"""
     SELECT to_jsonb(o) - CASE WHEN {_OURS} THEN '{{created_at,updated_at}}'::text[] ELSE '{{}}' END
@@ -31,12 +34,28 @@ _RECORD = """
     SELECT trade_id, backfill_order_id, filled_qty, reverted_at IS NOT NULL
     FROM reconciliation_backfill_audit WHERE decision = 'APPLIED' ORDER BY 2
 """
+_PLAN = """
+    SELECT trade_id, backfill_order_id, filled_qty, fingerprint
+    FROM reconciliation_backfill_audit WHERE decision = 'DRY_RUN' AND batch_id = (
+        SELECT batch_id FROM reconciliation_backfill_batch ORDER BY started_at DESC LIMIT 1
+    )
+    ORDER BY 2
+"""
+"""What the newest batch planned; nothing where it was an apply."""
+
 _LOOSE_ENDS = """
     SELECT 'audit', audit_id::text FROM reconciliation_backfill_audit
     WHERE decision = 'PENDING_APPLY'
     UNION ALL
     SELECT 'batch', batch_id FROM reconciliation_backfill_batch WHERE status = 'running'
+    UNION ALL
+    SELECT 'untold', batch_id FROM reconciliation_backfill_batch AS b
+    WHERE status = 'interrupted' AND 1 <> (
+        SELECT count(*) FROM reconciliation_event
+        WHERE event_type = 'BATCH_INTERRUPTED' AND payload ->> 'batch_id' = b.batch_id
+    )
 """
+"""Intents that nothing became of, runs that nobody closed, ends that were not told just once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +64,7 @@ class EndState:
 
     orders: tuple[Any, ...]
     applied: tuple[Any, ...]
+    planned: tuple[Any, ...]
 
 
 class Lab:
@@ -53,11 +73,13 @@ class Lab:
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.wire = StatementWire(bench.service_url)
+        self._nursery = Nursery(bench.venue.base_url)
         _open_ledger(bench)
         bench.run("CREATE TABLE bot_rows AS TABLE orders")
 
     def close(self) -> None:
         self.wire.close()
+        self._nursery.close()
 
     def undisturbed(self, operation: str) -> tuple[list[str], EndState]:
         """The statements of a whole run, and what it leaves."""
@@ -73,6 +95,7 @@ class Lab:
         batch = self._stage(operation)
         code = self._run(operation, batch, point)
         assert code == -9, f"{operation} was not killed {point}: it ended with {code}"
+        self._await_silence()
         bystander.AFTERWARDS[operation](self.bench.desk, batch)
         assert self.bench.rows(_LOOSE_ENDS) == [], f"{operation}, {point}"
         return self.end_state()
@@ -81,12 +104,13 @@ class Lab:
         return EndState(
             orders=tuple(map(repr, self.bench.rows(_BOOKS))),
             applied=tuple(self.bench.rows(_RECORD)),
+            planned=tuple(self.bench.rows(_PLAN)),
         )
 
     def _stage(self, operation: str) -> str:
         """The ledger as the operation finds it; the batch that it is about."""
         self._wipe()
-        if operation == "apply":
+        if operation in {"dry run", "apply"}:
             return ""
         if operation == "pinned apply":
             return batch_id(self.bench.dry_run())
@@ -102,23 +126,17 @@ class Lab:
             connection.execute("INSERT INTO orders SELECT * FROM bot_rows")
         self.bench.pause()
 
-    def _run(self, operation: str, batch: str, point: CrashPoint | None) -> int | None:
-        go = _forks.Event()
-        process = _forks.Process(
-            target=_when_told,
-            args=(go, operation, batch, self.wire.conninfo, self.bench.venue.base_url),
-            daemon=True,
-        )
-        process.start()
-        self.wire.watch(process.pid, point)
-        go.set()
-        process.join(_PATIENCE_SECONDS)
-        return process.exitcode
+    def _await_silence(self) -> None:
+        """Until the server has heard that the process is gone: only then are its locks free."""
+        deadline = time.monotonic() + _SILENCE_SECONDS
+        while self.bench.rows(_STILL_CONNECTED, _KILLED):
+            assert time.monotonic() < deadline, "the server keeps the connections of a dead process"
 
-
-def _when_told(go: Any, *args: str) -> None:
-    go.wait()
-    bystander.run(*args)
+    def _run(self, operation: str, batch: str, point: CrashPoint | None) -> int:
+        conninfo = make_conninfo(self.wire.conninfo, application_name=_KILLED)
+        pid = self._nursery.fork(operation, batch, conninfo)
+        self.wire.watch(pid, point)
+        return self._nursery.go()
 
 
 def _open_ledger(bench: Bench) -> None:

@@ -13,7 +13,7 @@ Written by `make proof` from the results of its runs; change nothing here by han
 "not run" was not run for this page. A commit that ends in `+` had changes that were not committed.
 """
 WORDS: Final = {
-    "crash points": "A process is killed before and after each statement of an apply, a"
+    "crash points": "A process is killed before and after each statement of a dry run, an apply, a"
     " pinned apply, a rollback and a reinstate; the next run must leave what an undisturbed one"
     " leaves",
     "fault matrix": "Every fault of an exchange, at every call of a cycle, on each simulated venue",
