@@ -1,16 +1,22 @@
-"""Fills out of an exchange's export file, and when they take the place of the exchange's own. Pure.
+"""Fills out of an exchange's export files, and when they take the place of its own. Pure.
 
 A file proves what it holds, and never what it leaves out. So it counts only over the span of time
 that somebody stated it to cover, only for markets of which it holds a row, and only where each of
 those rows names its fill and its order. What came after that span is asked of the exchange.
+
+Where no file reaches far enough, the next one goes on from its *seam*: the last whole second that
+the one before is stated to cover, which the next one must be stated to cover too. Files that are
+stated to hold every fill of the same time must hold the same fills of it; else none is believed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import combinations
 
 from unghost.model import Fill, FillReading, Market, Money, PositionSide, Side, Window
 
@@ -76,32 +82,36 @@ class FillFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """The file that counts for a market, and why each other one does not."""
+    """The files that count for a market, each from the seam of the one before, oldest span first.
 
-    file: FillFile | None
-    reasons: tuple[str, ...]
+    `reasons` say why another does not count, `clashes` where two that are stated to hold the same
+    time do not tell it alike.
+    """
+
+    files: tuple[FillFile, ...]
+    reasons: tuple[str, ...] = ()
+    clashes: tuple[str, ...] = ()
 
 
 def choose(files: Iterable[FillFile], market: Market, window: Window) -> Choice:
-    """The usable file that reaches furthest; of equal ones the latest import."""
-    usable: list[FillFile] = []
-    reasons: list[str] = []
-    for file in files:
-        why = objection(file, market, window)
-        if why is None:
-            usable.append(file)
-        elif why:
-            reasons.append(f"{file.name} does not count: {why}")
-    best = max(usable, key=lambda file: (_reach(file), file.imported_at), default=None)
-    return Choice(file=best, reasons=tuple(reasons))
+    """The files that take the place of the exchange's fills, from the window's beginning on."""
+    found = [(file, objection(file, market)) for file in files]
+    usable = [file for file, why in found if why is None]
+    chain = _chain(usable, window)
+    believed = Window(start_at=window.start_at, end_at=_reach(chain, window))
+    aside = [(file, _misplaced(file, believed)) for file in usable]
+    pairs = combinations(usable, 2)
+    return Choice(
+        files=chain,
+        reasons=tuple(
+            f"{file.name} does not count: {why}" for file, why in (*found, *aside) if why
+        ),
+        clashes=tuple(why for pair in pairs if (why := _clash(*pair, market, believed))),
+    )
 
 
-def _reach(file: FillFile) -> datetime:
-    return file.window.end_at if file.window else file.imported_at
-
-
-def objection(file: FillFile, market: Market, window: Window) -> str | None:
-    """Why a file cannot stand for the fills of a market; None where it can.
+def objection(file: FillFile, market: Market) -> str | None:
+    """Why a file cannot stand for the fills of a market, at any time; None where it can.
 
     An empty reason is that of a file which does not concern the market at all.
     """
@@ -110,10 +120,73 @@ def objection(file: FillFile, market: Market, window: Window) -> str | None:
         return ""
     if file.window is None:
         return "nobody stated the window that it covers"
-    if not file.window.start_at <= window.start_at < file.window.end_at:
-        begin = window.start_at.isoformat()
-        return f"the window that it is stated to cover does not hold {begin}, where fills begin"
     return _untold(file, market, own)
+
+
+def _chain(usable: Sequence[FillFile], window: Window) -> tuple[FillFile, ...]:
+    """Of the files that hold where the one before ends, always the one that reaches furthest."""
+    chain: tuple[FillFile, ...] = ()
+    while following := _following(usable, _reach(chain, window), window):
+        chain = (*chain, following)
+    return chain
+
+
+def _following(usable: Sequence[FillFile], begin: datetime, window: Window) -> FillFile | None:
+    """The file that goes on from `begin`; of equal ones the latest import."""
+    held = [one for one in usable if _stated(one).start_at <= begin < _seam(one, window)]
+    return max(held, key=lambda one: (_stated(one).end_at, one.imported_at), default=None)
+
+
+def _stated(file: FillFile) -> Window:
+    """What it is stated to cover; without a statement nothing."""
+    return file.window or Window(start_at=file.imported_at, end_at=file.imported_at)
+
+
+def _reach(chain: Sequence[FillFile], window: Window) -> datetime:
+    """Up to where files take the place of the exchange's fills."""
+    return _seam(chain[-1], window) if chain else window.start_at
+
+
+def _misplaced(file: FillFile, believed: Window) -> str | None:
+    """Why a usable file has no part in what is believed; None where it has, or has the same."""
+    stated = _stated(file)
+    if stated.start_at <= believed.end_at and stated.end_at > believed.start_at:
+        return None
+    begin = believed.start_at if stated.end_at <= believed.start_at else believed.end_at
+    return (
+        f"the window that it is stated to cover does not hold {begin.isoformat()}, from where on"
+        " fills are needed"
+    )
+
+
+def _clash(one: FillFile, other: FillFile, market: Market, believed: Window) -> str | None:
+    """Why two files cannot both hold every fill of the time that both are stated to cover."""
+    spans = [believed, *map(_whole_seconds, (one, other))]
+    begin, end = max(each.start_at for each in spans), min(each.end_at for each in spans)
+    told = [Counter(_contents(file, market, begin, end)) for file in (one, other)]
+    unlike = (told[0] - told[1]) + (told[1] - told[0])
+    if not unlike:
+        return None
+    names = ", ".join(sorted({fill.fill_id for fill in unlike})[:5])
+    return (
+        f"{one.name} and {other.name} are both stated to hold every fill from {begin.isoformat()}"
+        f" to {end.isoformat()}, and do not tell the same ({names}): state the window of the wrong"
+        " one anew"
+    )
+
+
+def _contents(file: FillFile, market: Market, begin: datetime, end: datetime) -> Iterator[Fill]:
+    """Fills without what their lines look like: one may be spelt differently in another export."""
+    return (replace(fill, digest="") for fill in _fills(file, market, begin, end))
+
+
+def _whole_seconds(file: FillFile) -> Window:
+    """The seconds that a file covers from their beginning to their end: its times are cut."""
+    stated = _stated(file)
+    begin = stated.start_at.replace(microsecond=0)
+    if begin < stated.start_at:
+        begin += timedelta(seconds=1)
+    return Window(start_at=begin, end_at=stated.end_at.replace(microsecond=0))
 
 
 def _untold(file: FillFile, market: Market, own: list[FileFill]) -> str | None:
@@ -128,18 +201,18 @@ def _untold(file: FillFile, market: Market, own: list[FileFill]) -> str | None:
     return None
 
 
-def rest(file: FillFile, window: Window) -> Window:
-    """What must be asked of the exchange: from the last second that the file is stated to cover.
+def rest(choice: Choice, window: Window) -> Window:
+    """What must be asked of the exchange: from the last second that files are stated to cover.
 
     A row stamped with an earlier second was executed before it, for times in a file are cut: so no
-    fill is counted twice, and none is missed.
+    fill is counted twice, and none is missed. For the same reason files join at whole seconds.
     """
-    return Window(start_at=_seam(file, window), end_at=window.end_at)
+    return Window(start_at=_reach(choice.files, window), end_at=window.end_at)
 
 
 def _seam(file: FillFile, window: Window) -> datetime:
-    end = file.window.end_at if file.window else window.start_at
-    return max(window.start_at, min(end, window.end_at).replace(microsecond=0))
+    end = min(_stated(file).end_at, window.end_at)
+    return max(window.start_at, end.replace(microsecond=0))
 
 
 def noted(reading: FillReading, choice: Choice) -> FillReading:
@@ -149,34 +222,50 @@ def noted(reading: FillReading, choice: Choice) -> FillReading:
     return replace(reading, detail="; ".join((reading.detail, *choice.reasons)))
 
 
-def joined(file: FillFile, market: Market, window: Window, after: FillReading) -> FillReading:
-    """The file's fills with those that the exchange told of the time after; complete if they are.
+def joined(choice: Choice, market: Market, window: Window, after: FillReading) -> FillReading:
+    """The fills of the files with those that the exchange told of the time after.
 
-    Where the exchange's part is not complete, nothing is, and no fill may be believed.
+    Complete where the exchange's part is, no two files clash, and no fill is told twice; else no
+    fill may be believed.
     """
-    seam = _seam(file, window)
-    own = [
-        _fill(one, market) for one in _own(file, market) if window.start_at <= one.filled_at < seam
+    parts = _parts(choice, market, window)
+    notes = [
+        f"{len(fills)} fills before {_seam(file, window).isoformat()} from {file.name}, imported"
+        f" by {file.actor} who stated {_statement(file)}"
+        for file, fills in parts
     ]
-    told = (
-        f"{len(own)} fills before {seam.isoformat()} from {file.name}, imported by {file.actor}"
-        f" who stated {_statement(file)}"
-    )
-    twice = {_identity(fill) for fill in own} & {_identity(fill) for fill in after.fills}
+    twice = _told_twice([*(fills for _, fills in parts), after.fills])
     if twice:
-        names = ", ".join(sorted(fill_id for _, _, fill_id in twice)[:5])
-        told += (
-            f"; the exchange tells {len(twice)} of its fills again ({names}), as of another time:"
-            " was the file imported with a wrong time zone?"
+        notes.append(
+            f"of its fills {len(twice)} are told again ({', '.join(twice[:5])}), as of another"
+            " time: was a file imported with a wrong time zone?"
         )
     return replace(
         after,
-        complete=after.complete and not twice,
-        fills=(*sorted(own, key=lambda fill: fill.filled_at), *after.fills),
+        complete=after.complete and not twice and not choice.clashes,
+        fills=(*(fill for _, fills in parts for fill in fills), *after.fills),
         window=window,
         source=SOURCE,
-        detail=f"{told}; after it: {after.detail}",
+        detail="; ".join((*notes, *choice.clashes, f"after it: {after.detail}")),
     )
+
+
+def _parts(
+    choice: Choice, market: Market, window: Window
+) -> list[tuple[FillFile, tuple[Fill, ...]]]:
+    """Each file with its fills from the seam of the one before up to its own."""
+    begin, parts = window.start_at, []
+    for file in choice.files:
+        end = _seam(file, window)
+        parts.append((file, _fills(file, market, begin, end)))
+        begin = end
+    return parts
+
+
+def _told_twice(parts: Iterable[Sequence[Fill]]) -> list[str]:
+    """The ids of fills that more than one of the parts tells."""
+    told = Counter(name for fills in parts for name in {_identity(fill) for fill in fills})
+    return sorted(fill_id for (_, _, fill_id), times in told.items() if times > 1)
 
 
 def _identity(fill: Fill) -> tuple[Side, str, str]:
@@ -211,10 +300,16 @@ def _old_names(market: Market) -> set[str]:
 _OLD = {"BTC": "XBT", "DOGE": "XDG"}
 
 
-def _fees(one: FileFill, market: Market) -> tuple[Money, ...] | None:
+def _money(one: FileFill, market: Market) -> tuple[Money, ...] | None:
     if one.fees is None:
         return None
     return tuple(replace(fee, currency=fee.currency or market.quote) for fee in one.fees)
+
+
+def _fills(file: FillFile, market: Market, begin: datetime, end: datetime) -> tuple[Fill, ...]:
+    """The fills of a market from `begin` on and before `end`, oldest first."""
+    own = [_fill(one, market) for one in _own(file, market) if begin <= one.filled_at < end]
+    return tuple(sorted(own, key=lambda fill: fill.filled_at))
 
 
 def _fill(one: FileFill, market: Market) -> Fill:
@@ -228,6 +323,6 @@ def _fill(one: FileFill, market: Market) -> Fill:
         price=one.price,
         filled_at=one.filled_at,
         position_side=one.position_side,
-        fees=_fees(one, market),
+        fees=_money(one, market),
         digest=one.digest,
     )

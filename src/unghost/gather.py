@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from unghost import filefills, rowfacts
-from unghost.filefills import Choice, FillFile
+from unghost.filefills import Choice
 from unghost.model import (
     Evidence,
     Fill,
@@ -107,9 +107,9 @@ def gather(
 ) -> tuple[Evidence, ...]:
     """Return one Evidence per market with a lifecycle of the profile, in base units.
 
-    Calls to the exchange: two position readings, and the fills of each flat market. An imported
-    file takes the place of its fills over the span that it is stated to cover (`filefills`). Where
-    another profile, said to be of another account, may use the same fills, none are believed.
+    Calls to the exchange: two position readings, and the fills of each flat market. Imported
+    files take the place of its fills over the span that they are stated to cover (`filefills`).
+    Where another profile, said to be of another account, may use the same fills, none are believed.
     """
     world = _World(ledger=ledger, exchange=exchange, clock=clock, files=files, accounts=accounts)
     groups = _groups(question, exchange)
@@ -140,7 +140,7 @@ def _fills(
 ) -> dict[str, FillReading]:
     """From the exchange, save what an imported file tells."""
     choices = _choices(question, windows, world)
-    asked = {market: _rest(choices[market].file, span) for market, span in windows.items()}
+    asked = {market: filefills.rest(choices[market], span) for market, span in windows.items()}
     told = world.exchange.fills(asked)
     return {
         market.unified: _with_file(choices[market], market, span, told[market.unified])
@@ -158,14 +158,10 @@ def _choices(
     return {market: filefills.choose(found, market, span) for market, span in windows.items()}
 
 
-def _rest(file: FillFile | None, span: Window) -> Window:
-    return span if file is None else filefills.rest(file, span)
-
-
 def _with_file(choice: Choice, market: Market, span: Window, told: FillReading) -> FillReading:
-    if choice.file is None:
+    if not choice.files:
         return filefills.noted(told, choice)
-    return filefills.joined(choice.file, market, span, told)
+    return filefills.joined(choice, market, span, told)
 
 
 def _read_again(windows: Mapping[Market, Window], world: _World) -> dict[str, PositionReading]:

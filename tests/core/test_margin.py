@@ -71,7 +71,7 @@ def test_a_file_of_fills_is_no_evidence_where_the_asset_may_be_borrowed():
         one_way=True,
         fills=(line,),
     )
-    assert choose([file], SPOT, window).file == file
+    assert choose([file], SPOT, window).files == (file,)
     choice = choose([file], MARGIN, window)
-    assert choice.file is None
+    assert choice.files == ()
     assert "does not tell whether the asset was borrowed" in choice.reasons[0]

@@ -12,6 +12,7 @@ from unghost.adapters.fills_file import parse
 from unghost.adapters.postgres.fill_files import FillFiles, Statement
 from unghost.cycle import inspect_symbol
 from unghost.demo.venue import Fault, FaultKind
+from unghost.demo.world import to_ms
 from unghost.model import Window
 from unghost.report import explain_rows
 
@@ -28,10 +29,13 @@ def desk_with_files(bench: Bench) -> Bench:
     return bench
 
 
-def exported(bench: Bench, *, ids: bool = True) -> bytes:
+def exported(bench: Bench, *, ids: bool = True, since: datetime | None = None) -> bytes:
     """What the exchange would write of its account's fills, in UTC and whole seconds."""
+    begin = 0 if since is None else to_ms(since)
     lines = [HEADER if ids else HEADER.removesuffix(",Trade ID,Order ID")]
     for fill in bench.world.fills("main"):
+        if fill.at < begin:
+            continue
         at = datetime.fromtimestamp(fill.at // 1000, UTC)
         cells = [
             "1",
@@ -147,6 +151,42 @@ def test_rows_without_ids_are_never_written_from(desk_with_files):
     assert told(report) == [("t-1", "NO_GO", "missing_fill_evidence_for_large_remainder")]
     assert "rows without ids" in report.audit[0].evidence["fills"]["detail"]
     assert bench.backfills() == []
+
+
+def test_two_files_of_which_one_goes_on_from_the_other_prove_it_together(desk_with_files):
+    """The ENTRY is in the first, its exit in the second; neither covers the window."""
+    bench = desk_with_files
+    bench.opened("t-1", "0.5", at=hours_ago(30))
+    first = exported(bench)
+    sale = bench.trade("sell", "0.5", at=hours_ago(3))
+    second = exported(bench, since=hours_ago(24))
+    forget(bench)
+
+    imported(bench, first, end=24)
+    assert told(bench.dry_run())[0][1] == "NO_GO"
+    imported(bench, second, start=24.5)
+    report = bench.apply()
+    assert told(report) == [("t-1", "APPLIED", "fill_evidence")], sentence(report)
+    (row,) = report.audit
+    assert row.exchange_order_id == sale
+    assert row.evidence["fills"]["detail"].count("imported by anna") == 2
+    assert bench.apply().audit == ()
+
+
+def test_two_files_that_differ_about_the_same_time_prove_nothing(desk_with_files):
+    bench = desk_with_files
+    bench.opened("t-1", "0.5", at=hours_ago(30))
+    bench.trade("sell", "0.2", at=hours_ago(4))
+    bench.trade("sell", "0.3", at=hours_ago(3))
+    whole, late = exported(bench), exported(bench, since=hours_ago(3.5))
+    imported(bench, whole)
+    assert told(bench.dry_run())[0][1] == "DRY_RUN"
+    imported(bench, late, start=5)
+    report = bench.apply()
+    assert told(report) == [("t-1", "NO_GO", "fill_evidence_incomplete")]
+    assert "do not tell the same" in sentence(report)
+    imported(bench, late, start=3.5)
+    assert {decision for _, decision, _ in told(bench.apply())} == {"APPLIED"}
 
 
 def test_flat_is_still_asked_of_the_exchange(desk_with_files):
