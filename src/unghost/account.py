@@ -1,22 +1,83 @@
-"""The account of a decision as the audit keeps it, JSON-ready. Pure."""
+"""The account of a decision as the audit keeps it, JSON-ready. Pure.
+
+It explains and decides nothing, so it is made when somebody reads it: when the decision is recorded
+or shown. A cycle of the loop that finds everything as it was makes none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, KeysView, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from itertools import islice
 from typing import Any
 
 from unghost.allocate import Allocation
 from unghost.gates import Case, plain
 from unghost.model import Claim, CloseOrder, Evidence, GateResult, PositionReading
-from unghost.quantities import rounded
+from unghost.quantities import PRECISION, rounded
 
 ORDERS_SHOWN = 20
 """Close orders of a leg kept in the evidence of one lifecycle that did not claim them."""
 
 ZERO = Decimal(0)
+
+
+class Account(Mapping[str, Any]):
+    """The account of one decision, made from the very nouns that it was made from.
+
+    Those are frozen, so it says the same whenever it is read. What is the same for the whole
+    market (`market_account`) is there at once; the rest is made once, when first asked for.
+    """
+
+    __slots__ = ("_allocation", "_case", "_gates", "_made", "_market", "_most")
+
+    def __init__(
+        self,
+        market: Mapping[str, Any],
+        case: Case,
+        gates: Sequence[GateResult],
+        allocation: Allocation,
+        *,
+        most: int,
+    ) -> None:
+        self._market = market
+        self._case = case
+        self._gates = gates
+        self._allocation = allocation
+        self._most = most
+        self._made: dict[str, Any] | None = None
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - JSON
+        return self._market[name] if name in self._market else self._whole()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole())
+
+    def __len__(self) -> int:
+        return len(self._whole())
+
+    def __repr__(self) -> str:
+        return repr(self._whole())
+
+    def keys(self) -> KeysView[str]:
+        """The names, in the order in which they are kept."""
+        return self._whole().keys()
+
+    def _whole(self) -> dict[str, Any]:
+        if self._made is None:
+            with localcontext(prec=PRECISION):
+                self._made = self._make()
+        return self._made
+
+    def _make(self) -> dict[str, Any]:
+        case = self._case
+        return {
+            **self._market,
+            "direction": case.direction,
+            "gates": [gate_account(gate, case.now) for gate in self._gates],
+            **leg_account(case, self._allocation, most=self._most),
+        }
 
 
 def market_account(evidence: Evidence) -> dict[str, Any]:

@@ -17,7 +17,6 @@ What cannot be given out with certainty is not given out, and `doubts` say why.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -34,7 +33,7 @@ from unghost.model import Claim, CloseOrder, Evidence, LifecycleKey, PositionSid
 from unghost.netting import net
 from unghost.pool import Pool, open_on, pool_of
 from unghost.quantities import step_of
-from unghost.seekers import Seeker, directions_of, exit_names, is_sound, seekers_of
+from unghost.seekers import Seeker, Sided, exit_names, seekers_of, sided_of, sound_since
 from unghost.tiers import (
     closings_are_missing,
     give_by_exact_quantity,
@@ -65,14 +64,15 @@ class Allocation:
     """All legs of one market, and the direction that each lifecycle turned out to have."""
 
     legs: tuple[LegAllocation, ...]
-    directions: Mapping[LifecycleKey, PositionSide]
-    claims_by_lifecycle: Mapping[LifecycleKey, tuple[Claim, ...]]
+    sided: Sided
+    claims_by_lifecycle: Mapping[LifecycleKey, Sequence[Claim]]
 
     def leg(self, side: PositionSide) -> LegAllocation:
-        """The allocation of one leg."""
-        return next(leg for leg in self.legs if leg.leg is side)
+        """The allocation of one leg; a market has two."""
+        one, other = self.legs
+        return one if one.leg is side else other
 
-    def claims_of(self, key: LifecycleKey) -> tuple[Claim, ...]:
+    def claims_of(self, key: LifecycleKey) -> Sequence[Claim]:
         """The claims of one lifecycle, oldest close order first."""
         return self.claims_by_lifecycle.get(key, ())
 
@@ -83,11 +83,11 @@ def allocate(evidence: Evidence, rules: Rules) -> Allocation:
     Whether the fills may be believed at all is a gate, not judged here.
     """
     netted = net(evidence, tolerance=rules.dust_abs_qty)
-    directions = directions_of(evidence, netted)
-    unsound = [one for one in evidence.lifecycles if not is_sound(one, directions)]
-    doubt_unsound(netted, unsound, directions)
-    doubt_unknown_closings(netted, evidence, directions, rules.dust_abs_qty)
-    foreign = frozenset(name for one in unsound for name in exit_names(one, evidence))
+    sided = sided_of(evidence, netted)
+    unsound = [(one, side) for one, side in sided if sound_since(one, side) is None]
+    doubt_unsound(netted, unsound)
+    doubt_unknown_closings(netted, sided, rules.dust_abs_qty)
+    foreign = frozenset(name for one, _ in unsound for name in exit_names(one, evidence))
     step = step_of(evidence, rules)
     legs = tuple(
         _allocate_leg(
@@ -96,38 +96,38 @@ def allocate(evidence: Evidence, rules: Rules) -> Allocation:
                 rules,
                 step=step,
                 foreign=foreign,
-                open_qty=open_on(leg, evidence, directions),
+                open_qty=open_on(leg, sided),
             ),
-            seekers_of(evidence, directions, leg, rules),
+            seekers_of(evidence, sided, leg, rules),
             rules,
         )
         for leg in netted.values()
     )
-    by_lifecycle: dict[LifecycleKey, list[Claim]] = defaultdict(list)
+    by_lifecycle: dict[LifecycleKey, list[Claim]] = {}
     for leg in legs:
         for claim in leg.claims:
-            by_lifecycle[claim.lifecycle].append(claim)
+            by_lifecycle.setdefault(claim.lifecycle, []).append(claim)
     return Allocation(
         legs=legs,
-        directions=directions,
-        claims_by_lifecycle={key: tuple(claims) for key, claims in by_lifecycle.items()},
+        sided=sided,
+        claims_by_lifecycle=by_lifecycle,
     )
 
 
 def _allocate_leg(pool: Pool, seekers: Sequence[Seeker], rules: Rules) -> LegAllocation:
     doubts = _give_out(pool, seekers, rules)
     leg = pool.leg
-    orders = tuple(close_order(flow) for flow in leg.closing)
+    orders = tuple([close_order(flow) for flow in leg.closing])
     by_order = claims_of(pool, orders, rules)
     return LegAllocation(
         leg=leg.leg,
         orders=orders,
-        claims=tuple(claim for claims in by_order.values() for claim in claims),
+        claims=tuple([claim for claims in by_order.values() for claim in claims]),
         doubts=tuple(doubts),
         unexplained=leg.unexplained,
         orphaned=leg.orphaned,
         claims_by_order=by_order,
-        unclaimed=tuple((name, left) for name, left in pool.left.items() if left > 0),
+        unclaimed=tuple([(name, left) for name, left in pool.left.items() if left > 0]),
         withheld={one.lifecycle.key: one.withheld for one in seekers if one.withheld},
     )
 
@@ -137,7 +137,7 @@ def _give_out(pool: Pool, seekers: Sequence[Seeker], rules: Rules) -> list[str]:
     large = [one for one in seekers if not one.small]
     small = [one for one in seekers if one.small]
     before = None
-    while pool.budget != before:
+    while pool.budget > 0 and pool.budget != before:
         before = pool.budget
         pool.is_short = closings_are_missing(pool, seekers, rules)
         if not pool.leg.doubts:

@@ -8,7 +8,7 @@ until somebody has allowed it. Pure.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 
@@ -196,7 +196,7 @@ def _parts(ruling: Ruling) -> Iterator[tuple[str, Decimal]]:
         yield _quote(ruling.evidence), _worth(one, ruling.evidence)
 
 
-def _worth(candidate: Candidate, evidence: dict[str, object]) -> Decimal:
+def _worth(candidate: Candidate, evidence: Mapping[str, object]) -> Decimal:
     return abs(candidate.quantity * candidate.price * _unit(evidence))
 
 
@@ -223,12 +223,12 @@ def _key(row: AuditRow) -> LifecycleKey:
     return LifecycleKey(profile_id=row.profile_id, symbol=row.symbol, trade_id=row.trade_id)
 
 
-def _unit(evidence: dict[str, object]) -> Decimal:
+def _unit(evidence: Mapping[str, object]) -> Decimal:
     """Base units per unit of the ledger."""
     return Decimal(str(evidence.get("ledger_unit", "1")))
 
 
-def _quote(evidence: dict[str, object]) -> str:
+def _quote(evidence: Mapping[str, object]) -> str:
     """`USDT` of `BTC/USDT:USDT`."""
     _, _, rest = str(evidence.get("market") or "").partition("/")
     return rest.partition(":")[0] or "of unknown currency"

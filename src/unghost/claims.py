@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from unghost.flows import OrderFlow
 from unghost.model import Attribution, Claim, CloseOrder, LifecycleKey, Money, Rules
 from unghost.pool import Pool
 from unghost.quantities import last_place
+from unghost.seekers import Seeker
 
 
 def close_order(flow: OrderFlow) -> CloseOrder:
@@ -25,9 +25,9 @@ def close_order(flow: OrderFlow) -> CloseOrder:
         fees=flow.fees(),
         first_fill_at=flow.first_at,
         last_fill_at=flow.last_at,
-        fill_ids=tuple(part.fill.fill_id for part in flow.parts),
+        fill_ids=tuple([part.fill.fill_id for part in flow.parts]),
         digest=flow.digest(),
-        accounted_by=tuple(sorted(row.order_id for row in flow.accounted_by)),
+        accounted_by=tuple(sorted([row.order_id for row in flow.accounted_by])),
     )
 
 
@@ -39,32 +39,36 @@ def claims_of(
     Those of one order are in the order of their lifecycles.
     """
     place = last_place(rules.fee_scale)
-    by_order: dict[str, list[tuple[LifecycleKey, Decimal, Attribution]]] = defaultdict(list)
-    for (name, key), (quantity, tier) in pool.given.items():
-        by_order[name].append((key, quantity, tier))
     return {
         order.exchange_order_id: tuple(
-            _claims_of_order(order, sorted(by_order[order.exchange_order_id]), place)
+            _claims_of_order(order, pool.given.get(order.exchange_order_id, {}), place)
         )
         for order in orders
     }
 
 
 def _claims_of_order(
-    order: CloseOrder, given: Sequence[tuple[LifecycleKey, Decimal, Attribution]], place: Decimal
-) -> Iterator[Claim]:
+    order: CloseOrder, given: Mapping[Seeker, tuple[Decimal, Attribution]], place: Decimal
+) -> list[Claim]:
+    claims: list[Claim] = []
     offset = order.accounted
-    for key, quantity, tier in given:
-        yield Claim(
-            lifecycle=key,
+    for seeker in sorted(given, key=_key):
+        quantity, tier = given[seeker]
+        fees = split_fees(order.fees, whole=order.filled, offset=offset, part=quantity, place=place)
+        claim = Claim(
+            lifecycle=seeker.lifecycle.key,
             order=order,
             quantity=quantity,
-            fees=split_fees(
-                order.fees, whole=order.filled, offset=offset, part=quantity, place=place
-            ),
+            fees=fees,
             attribution=tier,
         )
+        claims.append(claim)
         offset += quantity
+    return claims
+
+
+def _key(seeker: Seeker) -> LifecycleKey:
+    return seeker.lifecycle.key
 
 
 def split_fees(
@@ -83,12 +87,14 @@ def split_fees(
     if fees is None:
         return None
     return tuple(
-        Money(
-            currency=fee.currency,
-            amount=_running(fee.amount, offset + part, whole, place)
-            - _running(fee.amount, offset, whole, place),
-        )
-        for fee in fees
+        [
+            Money(
+                currency=fee.currency,
+                amount=_running(fee.amount, offset + part, whole, place)
+                - _running(fee.amount, offset, whole, place),
+            )
+            for fee in fees
+        ]
     )
 
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from unghost.model import Evidence, Lifecycle, LifecycleKey, PositionSide
+from unghost.model import PositionSide
 from unghost.netting import LegNetting, some
 from unghost.pool import Pool
-from unghost.seekers import ENTRY_SKEW, ZERO, Seeker
+from unghost.seekers import ENTRY_SKEW, ZERO, Seeker, Sided
 
 
-def doubt_unsound(
-    netted: Mapping[PositionSide, LegNetting],
-    unsound: Iterable[Lifecycle],
-    directions: Mapping[LifecycleKey, PositionSide],
-) -> None:
+def doubt_unsound(netted: Mapping[PositionSide, LegNetting], unsound: Sided) -> None:
     """A lifecycle that cannot be judged may own any fill of its leg (or of both)."""
-    ordered = sorted(unsound, key=lambda one: one.key)
+    ordered = sorted(unsound, key=lambda pair: pair[0].key)
     for side, leg in netted.items():
         names = [
             f"{one.key.trade_id} of profile {one.key.profile_id}"
-            for one in ordered
-            if directions.get(one.key, side) is side
+            for one, own_side in ordered
+            if own_side is side or own_side is None
         ]
         if names:
             leg.doubts.append(
@@ -32,10 +28,7 @@ def doubt_unsound(
 
 
 def doubt_unknown_closings(
-    netted: Mapping[PositionSide, LegNetting],
-    evidence: Evidence,
-    directions: Mapping[LifecycleKey, PositionSide],
-    tolerance: Decimal,
+    netted: Mapping[PositionSide, LegNetting], sided: Sided, tolerance: Decimal
 ) -> None:
     """In one-way mode a buy that closes a short nobody had may as well have opened a long.
 
@@ -44,9 +37,9 @@ def doubt_unknown_closings(
     """
     for side, leg in netted.items():
         other = netted[side.opposite]
-        own = (one for one in evidence.lifecycles if directions.get(one.key) is side.opposite)
-        known = sum((one.open_qty for one in own if one.open_qty.is_finite()), ZERO)
-        unclaimed = sum((flow.rest for flow in other.closing if not flow.is_hedged), ZERO)
+        own = [one.open_qty for one, own_side in sided if own_side is other.leg]
+        known = sum([quantity for quantity in own if quantity.is_finite()], ZERO)
+        unclaimed = sum([flow.rest for flow in other.closing if not flow.is_hedged], ZERO)
         excess = min(_held_before(other), unclaimed - known)
         if excess > tolerance:
             leg.doubts.append(
@@ -57,8 +50,8 @@ def doubt_unknown_closings(
 
 def _held_before(leg: LegNetting) -> Decimal:
     """The position of a one-way leg when the window begins: what it closed more than it opened."""
-    closed = sum((flow.filled for flow in leg.closing if not flow.is_hedged), ZERO)
-    return closed - sum((flow.filled for flow in leg.opening if not flow.is_hedged), ZERO)
+    closed = sum([flow.filled for flow in leg.closing if not flow.is_hedged], ZERO)
+    return closed - sum([flow.filled for flow in leg.opening if not flow.is_hedged], ZERO)
 
 
 def doubts_of_names(pool: Pool) -> list[str]:

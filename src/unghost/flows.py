@@ -7,9 +7,8 @@ these flows the ledger already accounts for is said in `netting`.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -24,8 +23,8 @@ from unghost.model import (
     Side,
 )
 
-_ID_DIGITS = re.compile(r"[0-9]{1,40}")
-"""A fill id that counts upwards."""
+_MOST_DIGITS = 40
+"""Of a fill id that counts upwards."""
 
 ZERO = Decimal(0)
 
@@ -62,8 +61,10 @@ def fill_order(fill: Fill) -> tuple[datetime, int, str, str, Side]:
 
     A self-trade shares its fill id (FAILURES 9), so order and side come last: no two are equal.
     """
-    digits = fill.fill_id if _ID_DIGITS.fullmatch(fill.fill_id) else "0"
-    return (fill.filled_at, int(digits), fill.fill_id, fill.exchange_order_id, fill.side)
+    name = fill.fill_id
+    counts = name.isdigit() and name.isascii() and len(name) <= _MOST_DIGITS
+    number = int(name) if counts else 0
+    return (fill.filled_at, number, name, fill.exchange_order_id, fill.side)
 
 
 def split(fills: Sequence[Fill], position: PositionReading, *, spot: bool) -> tuple[FillPart, ...]:
@@ -74,15 +75,22 @@ def split(fills: Sequence[Fill], position: PositionReading, *, spot: bool) -> tu
     it is flat), because only the position before a fill says whether the fill reduced it. A fill
     that is no execution (quantity 0, NaN) moved nothing.
     """
-    fills = [fill for fill in fills if fill.is_execution]
-    hedged = [fill for fill in fills if fill.position_side is not None or spot]
-    untold = [fill for fill in fills if fill.position_side is None and not spot]
-    told = [(fill, fill.closed) for fill in untold if fill.closed is not None]
-    one_way = [fill for fill in untold if fill.closed is None]
-    parts = [_sided(fill) for fill in hedged]
-    parts += [part for fill, closed in told for part in _parts(fill, closed)]
-    parts += _replayed(sorted(one_way, key=fill_order), _signed(position))
-    return tuple(sorted(parts, key=lambda part: (fill_order(part.fill), not part.closing)))
+    ordered = sorted([fill for fill in fills if fill.is_execution], key=fill_order)
+    untold = [] if spot else [fill for fill in ordered if _leaves_untold(fill)]
+    replayed = iter(_replayed(untold, _signed(position)))
+    parts: list[FillPart] = []
+    for fill in ordered:
+        if spot or fill.position_side is not None:
+            parts.append(_sided(fill))
+        else:
+            closed = next(replayed) if fill.closed is None else fill.closed
+            parts += _parts(fill, closed)
+    return tuple(parts)
+
+
+def _leaves_untold(fill: Fill) -> bool:
+    """Whether only a replay can tell what it closed."""
+    return fill.position_side is None and fill.closed is None
 
 
 def _sided(fill: Fill) -> FillPart:
@@ -98,28 +106,29 @@ def _signed(position: PositionReading) -> Decimal:
     return sum((leg.quantity for leg in position.legs if leg.position_side is None), ZERO)
 
 
-def _replayed(fills: Sequence[Fill], after: Decimal) -> list[FillPart]:
-    parts: list[FillPart] = []
+def _replayed(fills: Sequence[Fill], after: Decimal) -> list[Decimal]:
+    """What each of the fills, oldest first, closed of the position before it."""
+    found: list[Decimal] = []
     for fill in reversed(fills):
         signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
         before = after - signed
-        parts += _crossing(fill, signed, before)
+        closed = min(abs(signed), abs(before)) if signed * before < 0 else ZERO
+        found.append(closed)
         after = before
-    return parts
+    found.reverse()
+    return found
 
 
-def _crossing(fill: Fill, signed: Decimal, before: Decimal) -> Iterator[FillPart]:
-    closed = min(abs(signed), abs(before)) if signed * before < 0 else ZERO
-    return _parts(fill, closed)
-
-
-def _parts(fill: Fill, closed: Decimal) -> Iterator[FillPart]:
-    """What a fill closed, and what it opened: the two are of opposite legs."""
+def _parts(fill: Fill, closed: Decimal) -> list[FillPart]:
+    """What a fill closed, and then what it opened: the two are of opposite legs."""
     opened_leg = PositionSide.LONG if fill.side is Side.BUY else PositionSide.SHORT
-    if closed:
-        yield FillPart(fill=fill, leg=opened_leg.opposite, closing=True, quantity=closed)
+    if not closed:
+        return [FillPart(fill=fill, leg=opened_leg, closing=False, quantity=fill.quantity - closed)]
+    parts = [FillPart(fill=fill, leg=opened_leg.opposite, closing=True, quantity=closed)]
     if closed != fill.quantity:
-        yield FillPart(fill=fill, leg=opened_leg, closing=False, quantity=fill.quantity - closed)
+        rest = fill.quantity - closed
+        parts.append(FillPart(fill=fill, leg=opened_leg, closing=False, quantity=rest))
+    return parts
 
 
 # --- flows of one order ------------------------------------------------------------------------
@@ -134,8 +143,16 @@ class OrderFlow:
     side: Side
     exchange_order_id: str
     client_order_id: str | None
+    names: tuple[str, ...]
+    """The ids that it has, without blanks."""
     parts: tuple[FillPart, ...]
+    first_at: datetime
+    """Time of the first fill."""
+    last_at: datetime
+    """Time of the last fill."""
     filled: Decimal
+    rest: Decimal
+    """What no ledger row accounts for yet; `take` keeps it."""
     accounted: Decimal = ZERO
     accounted_by: list[LedgerRow] = field(default_factory=list)
     base: str | None = None
@@ -144,36 +161,22 @@ class OrderFlow:
     """What each ledger row (by order_id) that names the order has of it."""
 
     @property
-    def rest(self) -> Decimal:
-        """What no ledger row accounts for yet."""
-        return max(ZERO, self.filled - self.accounted)
-
-    @property
     def is_hedged(self) -> bool:
         """Whether the exchange itself told the leg."""
         fill = self.parts[0].fill
         return fill.position_side is not None or fill.closed is not None
 
-    @property
-    def first_at(self) -> datetime:
-        """Time of the first fill."""
-        return self.parts[0].fill.filled_at
-
-    @property
-    def last_at(self) -> datetime:
-        """Time of the last fill."""
-        return self.parts[-1].fill.filled_at
-
     def take(self, row: LedgerRow, quantity: Decimal) -> Decimal:
         """Account up to `quantity` of the row to this order; return what was taken."""
         taken = min(quantity, self.rest)
         self.accounted += taken
+        self.rest = max(ZERO, self.filled - self.accounted)
         self.accounted_by.append(row)
         return taken
 
     def price(self) -> Decimal:
         """Volume-weighted average of the parts."""
-        cost = sum((part.quantity * part.fill.price for part in self.parts), ZERO)
+        cost = sum([part.quantity * part.fill.price for part in self.parts], ZERO)
         return cost / self.filled
 
     def fees(self) -> tuple[Money, ...] | None:
@@ -184,7 +187,7 @@ class OrderFlow:
                 return None
             for fee in part.fill.fees:
                 totals[fee.currency] += part.share_of(fee.amount)
-        return tuple(Money(currency=name, amount=totals[name]) for name in sorted(totals))
+        return tuple([Money(currency=name, amount=totals[name]) for name in sorted(totals)])
 
     def base_fee(self) -> Decimal:
         """The fee taken in the asset itself; zero where none is told, or a rebate."""
@@ -199,6 +202,8 @@ class OrderFlow:
         A ledger that books a buy less its fee has none of the fee, and none is taken off twice.
         """
         fee = self.base_fee()
+        if not fee:
+            return ZERO
         if self.closing:
             return fee * self.accounted / self.filled
         return max(ZERO, min(fee, self.accounted - (self.filled - fee)))
@@ -211,7 +216,7 @@ class OrderFlow:
 
 
 def flows(parts: Sequence[FillPart], *, base: str | None = None) -> tuple[OrderFlow, ...]:
-    """Sum the parts of each order on each leg, in the order of their first fill.
+    """Sum the parts (as `split` orders them) of each order on each leg, by their first fill.
 
     `base` is the asset that a spot market holds, None elsewhere.
     """
@@ -219,20 +224,25 @@ def flows(parts: Sequence[FillPart], *, base: str | None = None) -> tuple[OrderF
     for part in parts:
         key = (part.fill.exchange_order_id, part.fill.side, part.leg, part.closing)
         groups[key].append(part)
-    found = [_flow(group, base) for group in groups.values()]
-    return tuple(sorted(found, key=lambda flow: (fill_order(flow.parts[0].fill), not flow.closing)))
+    return tuple([_flow(group, base) for group in groups.values()])
 
 
 def _flow(parts: Sequence[FillPart], base: str | None) -> OrderFlow:
-    first = parts[0]
-    clients = (part.fill.client_order_id for part in parts)
+    part, fill = parts[0], parts[0].fill
+    filled = sum([part.quantity for part in parts], ZERO)
+    client = next(filter(None, [part.fill.client_order_id for part in parts]), None)
+    ids = dict.fromkeys((fill.exchange_order_id, client))
     return OrderFlow(
-        leg=first.leg,
-        closing=first.closing,
-        side=first.fill.side,
-        exchange_order_id=first.fill.exchange_order_id,
-        client_order_id=next((client for client in clients if client), None),
+        leg=part.leg,
+        closing=part.closing,
+        side=fill.side,
+        exchange_order_id=fill.exchange_order_id,
+        client_order_id=client,
+        names=tuple([name for name in ids if name]),
         parts=tuple(parts),
-        filled=sum((part.quantity for part in parts), ZERO),
+        first_at=fill.filled_at,
+        last_at=parts[-1].fill.filled_at,
+        filled=filled,
+        rest=max(ZERO, filled),
         base=base,
     )

@@ -6,10 +6,12 @@ A gate answers OPEN only on proof. The first gate that is not open names the rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
+from types import MappingProxyType
 
 from unghost import rowfacts
 from unghost.model import (
@@ -66,6 +68,12 @@ def _result(
         reason=None if verdict is GateVerdict.OPEN else reason,
         detail=detail,
     )
+
+
+@lru_cache(maxsize=64)
+def _clear(gate: Gate, value: str, as_of: datetime) -> GateResult:
+    """A gate on the ledger that is open has the same to say of every lifecycle of a cycle."""
+    return _result(gate, GateVerdict.OPEN, value=value, source="ledger", as_of=as_of)
 
 
 def profile_paused(case: Case) -> GateResult:
@@ -137,15 +145,17 @@ def _position_value(reading: PositionReading) -> str:
 def no_pending_row(case: Case) -> GateResult:
     """No row of the trade_id is still on its way: its fill would close the lifecycle by itself."""
     pending = _pending(case.lifecycle.rows, case.rules)
+    if not pending:
+        return _clear(no_pending_row, "0 pending", case.evidence.as_of)
     names = ", ".join(f"{row.order_id} ({row.status})" for row in pending[:5])
     return _result(
         no_pending_row,
-        GateVerdict.CLOSED if pending else GateVerdict.OPEN,
+        GateVerdict.CLOSED,
         value=f"{len(pending)} pending",
         source="ledger",
         reason=Reason.PENDING_LIFECYCLE_BLOCKER,
         as_of=case.evidence.as_of,
-        detail=f"pending: {names}" if pending else "",
+        detail=f"pending: {names}",
     )
 
 
@@ -155,8 +165,9 @@ def _pending(rows: Iterable[LedgerRow], rules: Rules) -> list[LedgerRow]:
 
 def _blocks(row: LedgerRow, rules: Rules) -> bool:
     """A named blocker, or a status that is neither filled nor final."""
-    status = (row.status or "").strip().lower()
-    return status in rules.blocker_statuses or rowfacts.standing(row) is rowfacts.Standing.BLOCKER
+    if rowfacts.standing(row) is rowfacts.Standing.BLOCKER:
+        return True
+    return rowfacts.status_of(row) in rules.blocker_statuses
 
 
 def quiet_period(case: Case) -> GateResult:
@@ -179,14 +190,14 @@ def _is_recent(latest: datetime | None, rules: Rules, now: datetime) -> bool:
 
 
 def _latest_touch(rows: Iterable[LedgerRow]) -> datetime | None:
-    return max((at for row in rows for at in _touches(row)), default=None)
+    """When the bot last touched one of the rows; what we wrote does not disturb the quiet."""
+    bots = [row for row in rows if not rowfacts.is_ours(row)]
+    return max([at for row in bots for at in _times(row) if at is not None], default=None)
 
 
-def _touches(row: LedgerRow) -> list[datetime]:
-    """Times at which the bot touched the row; what we wrote does not disturb the quiet."""
-    if rowfacts.is_ours(row):
-        return []
-    return [at for at in (row.filled_at, row.created_at, row.updated_at) if at is not None]
+def _times(row: LedgerRow) -> tuple[datetime | None, ...]:
+    """When the row was touched, as far as it tells."""
+    return (row.filled_at, row.created_at, row.updated_at)
 
 
 def ledger_rows_valid(case: Case) -> GateResult:
@@ -194,10 +205,12 @@ def ledger_rows_valid(case: Case) -> GateResult:
     defects = list(case.lifecycle.defects)
     if not defects and case.direction is None:
         defects.append("neither a side nor a linked fill tells whether it is long or short")
+    if not defects:
+        return _clear(ledger_rows_valid, "valid", case.evidence.as_of)
     return _result(
         ledger_rows_valid,
-        GateVerdict.CLOSED if defects else GateVerdict.OPEN,
-        value=f"{len(defects)} defects" if defects else "valid",
+        GateVerdict.CLOSED,
+        value=f"{len(defects)} defects",
         source="ledger",
         reason=Reason.INVALID_LEDGER_ROW,
         as_of=case.evidence.as_of,
@@ -242,15 +255,31 @@ GATES: tuple[Gate, ...] = (
 )
 """In the order of the checklist; whether fills support the quantity is decided per candidate."""
 
+MARKET_GATES: frozenset[Gate] = frozenset({profile_paused, exchange_flat, fill_evidence_complete})
+"""Those that look at nothing of the lifecycle, so that its market can be asked once for all."""
 
-def pass_gates(case: Case) -> tuple[GateResult, ...]:
-    """The result of every gate; none is skipped, so that a person sees all of them at once."""
-    return tuple(gate(case) for gate in GATES)
+
+def ask_market(case: Case) -> dict[Gate, GateResult]:
+    """What the gates say that is the same for every lifecycle of the case's market."""
+    return {gate: gate(case) for gate in MARKET_GATES}
+
+
+def pass_gates(
+    case: Case, known: Mapping[Gate, GateResult] = MappingProxyType({})
+) -> tuple[GateResult, ...]:
+    """The result of every gate; none is skipped, so that a person sees all of them at once.
+
+    `known` are results that `ask_market` has for a lifecycle of the same market.
+    """
+    return tuple([known[gate] if gate in known else gate(case) for gate in GATES])
 
 
 def first_closed(results: tuple[GateResult, ...]) -> GateResult | None:
     """The first gate that is not open."""
-    return next((one for one in results if one.verdict is not GateVerdict.OPEN), None)
+    for one in results:
+        if one.verdict is not GateVerdict.OPEN:
+            return one
+    return None
 
 
 def pause_doubt(reading: PauseReading, rules: Rules) -> Reason | None:

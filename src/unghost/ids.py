@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from functools import lru_cache
 
 BACKFILL_PREFIX = "BFILL-"
 DUST_ORDER = "DUST"
@@ -33,11 +34,16 @@ def to_milliseconds(moment: datetime) -> datetime:
         message = f"naive time {moment.isoformat()}: times are aware UTC"
         raise ValueError(message)
     utc = moment.astimezone(UTC)
-    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
+    beyond = utc.microsecond % 1000
+    return utc.replace(microsecond=utc.microsecond - beyond) if beyond else utc
 
 
+@lru_cache(maxsize=256)
 def iso_milliseconds(moment: datetime) -> str:
-    """Return ISO 8601 in UTC with exactly three decimals: `2026-02-01T12:34:56.789Z`."""
+    """Return ISO 8601 in UTC with exactly three decimals: `2026-02-01T12:34:56.789Z`.
+
+    The last ones are remembered: a time goes into the id of a row and into its fingerprint.
+    """
     return to_milliseconds(moment).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 
 from unghost import rowfacts
 from unghost.flows import ZERO, FillPart, OrderFlow, flows, split
@@ -67,6 +68,8 @@ class LegNetting:
 
     def orphaned_since(self, start_at: datetime) -> Decimal:
         """The part of it that a lifecycle opened at this time may have had."""
+        if not self.orphans:
+            return ZERO
         since = (size for at, size in self.orphans if size > 0 and (at is None or at >= start_at))
         return min(self.orphaned, sum(since, ZERO))
 
@@ -76,7 +79,7 @@ class LegNetting:
         Closed by the exchange less everything that the ledger recorded as closed (invariant 3). And
         of the leg's `open_qty` only what no EXIT row without a trade_id can have closed already.
         """
-        rest = sum((flow.rest for flow in self.closing), ZERO)
+        rest = sum([flow.rest for flow in self.closing], ZERO)
         most = [rest, rest - self.unexplained + tolerance]
         if self.orphaned > 0:
             most.append(open_qty - self.orphaned + tolerance)
@@ -133,8 +136,8 @@ def _by_identity(found: Sequence[OrderFlow]) -> _Named:
     """The flows by every id that a ledger row may call their order by."""
     named: dict[str, list[OrderFlow]] = defaultdict(list)
     for flow in found:
-        for identity in {flow.exchange_order_id, flow.client_order_id} - {None}:
-            named[str(identity)].append(flow)
+        for identity in flow.names:
+            named[identity].append(flow)
     return named
 
 
@@ -144,7 +147,7 @@ def _pending_rows(
     directions = _directions(evidence)
     fallback = PositionSide.LONG if evidence.market and evidence.market.spot else None
     pending: list[_Pending] = []
-    for row in sorted(evidence.ledger_rows, key=lambda one: one.order_id):
+    for row in sorted(evidence.ledger_rows, key=attrgetter("order_id")):
         if not rowfacts.is_filled(row) or rowfacts.is_dust(row):
             continue
         stated = directions.get((row.profile_id, row.trade_id)) or rowfacts.stated_direction(row)
@@ -245,6 +248,8 @@ def _match(
     rows: Sequence[_Pending], orders: Sequence[OrderFlow], *, one_way_only: bool = False
 ) -> None:
     """Exact quantity first, then nearest in time; ties by id, so that input order is nothing."""
+    if not rows:
+        return
     timetable = _Timetable(flow for flow in orders if not (one_way_only and flow.is_hedged))
     near = [
         (_distance(one.row.at, flow), flow.exchange_order_id, one.row.order_id, one, flow)
@@ -309,8 +314,8 @@ def _withhold(leg: LegNetting) -> None:
     """Share the fees that were taken in the asset out to the rows that name their orders."""
     for flow in (*leg.opening, *leg.closing):
         kept = flow.kept()
-        for name, taken in flow.linked.items():
-            if kept and taken:
+        for name, taken in flow.linked.items() if kept else ():
+            if taken:
                 share = kept * taken / flow.accounted
                 leg.withheld[name] = leg.withheld.get(name, ZERO) + share
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from unghost.flows import OrderFlow
-from unghost.model import Attribution, Evidence, LifecycleKey, PositionSide, Rules
+from unghost.model import Attribution, Rules
 from unghost.netting import LegNetting
-from unghost.seekers import ZERO, Seeker
+from unghost.seekers import ZERO, Seeker, Sided
 
 
 @dataclass(kw_only=True, slots=True)
@@ -33,7 +33,17 @@ class Pool:
     """Recorded as closed without an order: it may be that of any order here."""
     reserved: set[str] = field(default_factory=set)
     contested: set[str] = field(default_factory=set)
-    given: dict[tuple[str, LifecycleKey], tuple[Decimal, Attribution]] = field(default_factory=dict)
+    given: dict[str, dict[Seeker, tuple[Decimal, Attribution]]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    """Of each order, who was given how much and by which tier."""
+    _open: list[OrderFlow] = field(init=False)
+    _given_since: bool = field(init=False, default=True)
+    """Whether something was given since `_open` was looked through."""
+
+    def __post_init__(self) -> None:
+        """At first any order may have something to give."""
+        self._open = self.leg.closing
 
     def whole(self, quantity: Decimal) -> Decimal:
         """The quantity, cut to what the ledger can hold."""
@@ -50,17 +60,21 @@ class Pool:
             return
         self.left[flow.exchange_order_id] -= quantity
         self.budget -= quantity
-        seeker.need -= quantity
-        seeker.shown = max(ZERO, seeker.shown - quantity)
-        seeker.bound -= quantity
-        seeker.claimed = True
-        key = (flow.exchange_order_id, seeker.lifecycle.key)
-        before, _ = self.given.get(key, (ZERO, tier))
-        self.given[key] = (before + quantity, tier)
+        seeker.take(quantity)
+        self._given_since = True
+        takers = self.given[flow.exchange_order_id]
+        before, _ = takers.get(seeker, (ZERO, tier))
+        takers[seeker] = (before + quantity, tier)
 
     def open_orders(self) -> list[OrderFlow]:
-        """Orders with something to give, oldest first."""
-        return [flow for flow in self.leg.closing if self.offer(flow) > 0]
+        """Orders with something to give, oldest first.
+
+        What is left only gets less: an order that has nothing is not looked at again.
+        """
+        if self._given_since:
+            self._open = [flow for flow in self._open if self.offer(flow) > 0]
+            self._given_since = False
+        return self._open
 
     def free_orders(self) -> list[OrderFlow]:
         """Those of them that no id keeps for somebody else."""
@@ -90,13 +104,7 @@ def pool_of(
     )
 
 
-def open_on(
-    leg: LegNetting, evidence: Evidence, directions: Mapping[LifecycleKey, PositionSide]
-) -> Decimal:
+def open_on(leg: LegNetting, sided: Sided) -> Decimal:
     """What the ledger says is open on the leg, in any profile; of unknown direction counts too."""
-    quantities = (
-        one.open_qty
-        for one in evidence.lifecycles
-        if directions.get(one.key, leg.leg) is leg.leg and one.open_qty.is_finite()
-    )
-    return sum(quantities, ZERO)
+    own = [one.open_qty for one, side in sided if side is leg.leg or side is None]
+    return sum([quantity for quantity in own if quantity.is_finite()], ZERO)

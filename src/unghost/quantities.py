@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cache
 
 from unghost.model import Evidence, Rules
+
+PRECISION = 76
+"""Digits of the arithmetic: numeric columns hold more than the 28 that Decimal keeps by default."""
 
 DEFAULT_SCALE = 18
 """Decimal places kept where the ledger's column sets no limit."""
@@ -18,6 +22,7 @@ def dust_threshold(open_qty: Decimal, rules: Rules) -> Decimal:
     return max(rules.dust_abs_qty, open_qty * rules.dust_rel_pct)
 
 
+@cache
 def last_place(scale: int | None) -> Decimal:
     """One unit of the last decimal place that a column of this scale holds."""
     return Decimal(1).scaleb(-min(DEFAULT_SCALE if scale is None else scale, MAX_SCALE))

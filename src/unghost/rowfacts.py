@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 
 from unghost.ids import is_backfill_id, is_dust_row
 from unghost.model import (
@@ -34,12 +35,32 @@ class Standing(StrEnum):
     BLOCKER = "blocker"
 
 
+_WORDS_KEPT = 1024
+"""Spellings remembered with what they mean: a bot has a few, and each row is asked many times."""
+
+
+@lru_cache(maxsize=_WORDS_KEPT)
+def _word(text: str | None) -> str:
+    """A word without case and blanks."""
+    return (text or "").strip().lower()
+
+
+def status_of(row: LedgerRow) -> str:
+    """The status without case and blanks."""
+    return _word(row.status)
+
+
 def standing(row: LedgerRow) -> Standing:
     """Judge a status without case; what is neither filled nor final blocks (DESIGN section 4)."""
-    status = (row.status or "").strip().lower()
-    if status in FILLED_STATUSES:
+    return _standing_of(row.status)
+
+
+@lru_cache(maxsize=_WORDS_KEPT)
+def _standing_of(status: str | None) -> Standing:
+    word = _word(status)
+    if word in FILLED_STATUSES:
         return Standing.FILLED
-    return Standing.FINAL if status in FINAL_STATUSES else Standing.BLOCKER
+    return Standing.FINAL if word in FINAL_STATUSES else Standing.BLOCKER
 
 
 def is_filled(row: LedgerRow) -> bool:
@@ -54,7 +75,12 @@ def is_counted(row: LedgerRow) -> bool:
 
 def action_of(row: LedgerRow) -> str:
     """The action without case and blanks; the exact spelling is judged by the detect stage."""
-    return (row.action or "").strip().upper()
+    return _action_word(row.action)
+
+
+@lru_cache(maxsize=_WORDS_KEPT)
+def _action_word(action: str | None) -> str:
+    return (action or "").strip().upper()
 
 
 def is_ours(row: LedgerRow) -> bool:
@@ -64,7 +90,7 @@ def is_ours(row: LedgerRow) -> bool:
 
 def is_dust(row: LedgerRow) -> bool:
     """Whether the row is a dust row of ours, which stands for no fill."""
-    return is_dust_row(
+    return is_ours(row) and is_dust_row(
         order_id=row.order_id,
         profile_id=row.profile_id,
         trade_id=row.trade_id,
@@ -86,14 +112,21 @@ def stated_directions(row: LedgerRow) -> frozenset[PositionSide]:
     Both means that the row contradicts itself. Words long and short in `side` name the position,
     buy and sell name the order, which an EXIT row turns round.
     """
+    return _directions_in(row.position_side, row.side, row.action)
+
+
+@lru_cache(maxsize=_WORDS_KEPT)
+def _directions_in(
+    position_side: str | None, side_of_order: str | None, action: str | None
+) -> frozenset[PositionSide]:
     found: set[PositionSide] = set()
-    for text in (row.position_side, row.side):
-        word = (text or "").strip().lower()
+    for text in (position_side, side_of_order):
+        word = _word(text)
         if word in _DIRECTION_WORDS:
             found.add(_DIRECTION_WORDS[word])
-    side = _SIDE_WORDS.get((row.side or "").strip().lower())
+    side = _SIDE_WORDS.get(_word(side_of_order))
     if side is not None:
-        found.add(_direction_of_side(side, action_of(row)))
+        found.add(_direction_of_side(side, _action_word(action)))
     return frozenset(found)
 
 
@@ -111,5 +144,5 @@ def stated_direction(row: LedgerRow) -> PositionSide | None:
 
 def linked_ids(row: LedgerRow) -> tuple[str, ...]:
     """The ids by which the row may name an exchange order, the surest first."""
-    ids = (row.exchange_order_id, row.order_id, row.client_order_id)
-    return tuple(dict.fromkeys(identity for identity in ids if identity))
+    ids = dict.fromkeys((row.exchange_order_id, row.order_id, row.client_order_id))
+    return tuple([identity for identity in ids if identity])

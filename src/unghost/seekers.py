@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 
 from unghost import rowfacts
 from unghost.flows import OrderFlow
@@ -30,9 +32,9 @@ _EARLIEST = datetime.min.replace(tzinfo=UTC) + ENTRY_SKEW
 ZERO = Decimal(0)
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True, eq=False)
 class Seeker:
-    """An open lifecycle that looks for its exit."""
+    """An open lifecycle that looks for its exit. What changes is changed by `take` alone."""
 
     lifecycle: Lifecycle
     first_entry_at: datetime
@@ -48,47 +50,48 @@ class Seeker:
     """Closed since it opened by EXIT rows without a trade_id, which may be rows of its own."""
     bound: Decimal
     """That, and all that was held when the window began: more cannot have been closed of it."""
-    entry_ids: frozenset[str]
+    small: bool
+    """All of it is dust: it is closed in any case, so it takes only what nobody else needs."""
     withheld: Decimal = ZERO
     """Booked, but never held: it went as a fee in the asset itself, so no order sold it."""
     claimed: bool = False
+    owed: Decimal = field(init=False)
+    """What it lacks until its remainder is dust: the least that a serving must give."""
+    served: bool = field(init=False)
+    """A lifecycle whose remainder is dust claims no more."""
+    order: tuple[datetime, LifecycleKey] = field(init=False)
+    """First in, first out; ties by key, so that input order is nothing."""
 
-    @property
-    def most(self) -> Decimal:
-        """What it may be given. What it is owed beyond that still counts against its rivals: to
-        leave that out would be more repair on less evidence (invariant 2).
-        """
-        return min(self.need, self.bound)
+    def __post_init__(self) -> None:
+        """Reckon what the rest tells."""
+        self.order = (self.first_entry_at, self.lifecycle.key)
+        self._reckon()
 
-    def most_by(self, tier: Attribution) -> Decimal:
-        """What it may be given: all of `most` only where an id tells."""
-        if tier is Attribution.ID_LINK:
-            return self.most
-        return max(ZERO, min(self.most, self.need - self.disputed))
-
-    @property
-    def small(self) -> bool:
-        """All of it is dust: it is closed in any case, so it takes only what nobody else needs."""
-        return self.lifecycle.open_qty <= self.dust
-
-    @property
-    def owed(self) -> Decimal:
-        """What it lacks until its remainder is dust: the least that a serving must give.
-
-        A small one that has claimed nothing yet wants its fill, for the price is the fill's
+    def _reckon(self) -> None:
+        """A small one that has claimed nothing yet wants its fill, for the price is the fill's
         (FAILURES 17).
         """
-        return self.need if self.small and not self.claimed else self.need - self.dust
+        self.owed = self.need if self.small and not self.claimed else self.need - self.dust
+        self.served = self.owed <= 0
 
-    @property
-    def served(self) -> bool:
-        """A lifecycle whose remainder is dust claims no more."""
-        return self.owed <= 0
+    def take(self, quantity: Decimal) -> None:
+        """Claim so much."""
+        self.need -= quantity
+        self.shown = max(ZERO, self.shown - quantity)
+        self.bound -= quantity
+        self.claimed = True
+        self._reckon()
 
-    @property
-    def order(self) -> tuple[datetime, LifecycleKey]:
-        """First in, first out; ties by key, so that input order is nothing."""
-        return (self.first_entry_at, self.lifecycle.key)
+    def most_by(self, tier: Attribution) -> Decimal:
+        """What it may be given: all that it needs and may have had only where an id tells.
+
+        What it is owed beyond that still counts against its rivals: to leave that out would be more
+        repair on less evidence (invariant 2).
+        """
+        most = min(self.need, self.bound)
+        if tier is Attribution.ID_LINK:
+            return most
+        return max(ZERO, min(most, self.need - self.disputed))
 
 
 def may_take(flow: OrderFlow, seeker: Seeker) -> bool:
@@ -96,122 +99,157 @@ def may_take(flow: OrderFlow, seeker: Seeker) -> bool:
     return seeker.first_entry_at <= flow.first_at + ENTRY_SKEW
 
 
-def seekers_of(
-    evidence: Evidence,
-    directions: Mapping[LifecycleKey, PositionSide],
-    leg: LegNetting,
-    rules: Rules,
-) -> list[Seeker]:
+Sided = Sequence[tuple[Lifecycle, PositionSide | None]]
+"""The open lifecycles of a market, each with its direction; None where nothing tells."""
+
+
+def seekers_of(evidence: Evidence, sided: Sided, leg: LegNetting, rules: Rules) -> list[Seeker]:
     """The sound lifecycles of the leg that are to be closed, in the order of their entry."""
-    own = (one for one in evidence.lifecycles if directions.get(one.key) is leg.leg)
-    held = _held_when_it_began(leg)
-    sound = (one for one in own if is_sound(one, directions))
-    seekers = [_seeker(one, evidence, leg, rules, held) for one in sound]
-    return sorted((one for one in seekers if one is not None), key=lambda one: one.order)
-
-
-def _seeker(
-    lifecycle: Lifecycle, evidence: Evidence, leg: LegNetting, rules: Rules, held: Decimal
-) -> Seeker | None:
-    if lifecycle.first_entry_at is None:
-        return None
-    own = {row.order_id for row in _own_rows(lifecycle, evidence) if rowfacts.is_counted(row)}
-    withheld = sum((leg.withheld.get(name, ZERO) for name in sorted(own)), ZERO)
-    exits = _exit_rows(lifecycle, evidence)
-    entries = [
-        row
-        for row in _own_rows(lifecycle, evidence)
-        if rowfacts.is_counted(row) and row.action == rowfacts.ENTRY
+    scale = _Scale(
+        leg=leg,
+        names=market_names(evidence),
+        start_at=evidence.fills.window.start_at,
+        held=_held_when_it_began(leg),
+        rules=rules,
+    )
+    seekers = [
+        scale.seeker(lifecycle, entered_at)
+        for lifecycle, side in sided
+        if side is leg.leg and (entered_at := sound_since(lifecycle, side)) is not None
     ]
-    shown = _shown(entries, leg) - _closed_within(evidence, lifecycle)
-    disputed = leg.orphaned_since(max(lifecycle.first_entry_at, _EARLIEST) - ENTRY_SKEW)
-    return Seeker(
-        lifecycle=lifecycle,
-        first_entry_at=lifecycle.first_entry_at,
-        need=max(ZERO, lifecycle.open_qty - withheld),
-        withheld=withheld,
-        dust=dust_threshold(lifecycle.open_qty, rules),
-        ids=_names_in(row for row in exits if not _has_had_its_part(row)),
-        done_ids=_names_in(row for row in exits if _has_had_its_part(row)),
-        shown=max(ZERO, shown),
-        disputed=disputed if disputed > rules.dust_abs_qty else ZERO,
-        bound=max(ZERO, shown + held),
-        entry_ids=frozenset(row.order_id for row in entries),
-    )
+    return sorted(seekers, key=attrgetter("order"))
 
 
-def is_sound(lifecycle: Lifecycle, directions: Mapping[LifecycleKey, PositionSide]) -> bool:
-    """Whether it can be judged: no defects, a direction, and an ENTRY with a time."""
-    return (
-        not lifecycle.defects
-        and lifecycle.key in directions
-        and lifecycle.first_entry_at is not None
-    )
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Scale:
+    """What the lifecycles of one leg are weighed by. `held` when the window began."""
+
+    leg: LegNetting
+    names: frozenset[str]
+    start_at: datetime
+    held: Decimal
+    rules: Rules
+
+    def seeker(self, lifecycle: Lifecycle, first_entry_at: datetime) -> Seeker:
+        """Who looks for an exit, and for how much."""
+        own = _own_rows(lifecycle, self.names)
+        counted = [row for row in own if rowfacts.is_counted(row)]
+        exits = [row for row in own if _may_name_an_exit(row)]
+        withheld = self._withheld(counted)
+        shown = self._shown(counted) - self._closed_within(own)
+        dust = dust_threshold(lifecycle.open_qty, self.rules)
+        return Seeker(
+            lifecycle=lifecycle,
+            first_entry_at=first_entry_at,
+            need=max(ZERO, lifecycle.open_qty - withheld),
+            withheld=withheld,
+            dust=dust,
+            small=lifecycle.open_qty <= dust,
+            ids=_names_in([row for row in exits if not _has_had_its_part(row)]),
+            done_ids=_names_in([row for row in exits if _has_had_its_part(row)]),
+            shown=max(ZERO, shown),
+            disputed=self._disputed(first_entry_at),
+            bound=max(ZERO, shown + self.held),
+        )
+
+    def _withheld(self, counted: Sequence[LedgerRow]) -> Decimal:
+        if not self.leg.withheld:
+            return ZERO
+        names = sorted({row.order_id for row in counted})
+        return sum([self.leg.withheld.get(name, ZERO) for name in names], ZERO)
+
+    def _shown(self, counted: Sequence[LedgerRow]) -> Decimal:
+        """What orders of the window show as opened of these rows.
+
+        An ENTRY whose order never filled, or not in full, was given somebody else's exit elsewhere
+        (FAILURES 10).
+        """
+        proven = self.leg.proven_entries
+        entries = [row.order_id for row in counted if row.action == rowfacts.ENTRY]
+        return sum([proven.get(name, ZERO) for name in entries], ZERO)
+
+    def _closed_within(self, own: Sequence[LedgerRow]) -> Decimal:
+        """What EXIT rows of the lifecycle say was closed within the window."""
+        quantities = [
+            rowfacts.usable_quantity(row) or ZERO
+            for row in own
+            if rowfacts.action_of(row) == rowfacts.EXIT
+            and rowfacts.is_filled(row)
+            and not rowfacts.is_dust(row)
+            and (row.at is None or row.at >= self.start_at)
+        ]
+        return sum(quantities, ZERO)
+
+    def _disputed(self, first_entry_at: datetime) -> Decimal:
+        disputed = self.leg.orphaned_since(max(first_entry_at, _EARLIEST) - ENTRY_SKEW)
+        return disputed if disputed > self.rules.dust_abs_qty else ZERO
 
 
-def directions_of(
-    evidence: Evidence, netted: Mapping[PositionSide, LegNetting]
-) -> dict[LifecycleKey, PositionSide]:
+def sound_since(lifecycle: Lifecycle, side: PositionSide | None) -> datetime | None:
+    """When it was entered, if it can be judged: no defects, a direction, an ENTRY with a time."""
+    return None if lifecycle.defects or side is None else lifecycle.first_entry_at
+
+
+def sided_of(evidence: Evidence, netted: Mapping[PositionSide, LegNetting]) -> Sided:
     """From the ledger; on spot (not margin) long; else from fills that its ENTRY rows link to."""
-    found: dict[LifecycleKey, PositionSide] = {}
-    for lifecycle in evidence.lifecycles:
-        direction = lifecycle.direction or _fallback_direction(lifecycle, evidence, netted)
-        if direction is not None:
-            found[lifecycle.key] = direction
+    market, names = evidence.market, market_names(evidence)
+    if market is not None and market.spot and not market.margin:
+        return [(one, one.direction or PositionSide.LONG) for one in evidence.lifecycles]
+    if all(one.direction for one in evidence.lifecycles):
+        return [(one, one.direction) for one in evidence.lifecycles]
+    opened = _sides_opened(netted)
+    return [
+        (one, one.direction or _linked_direction(one, names, opened)) for one in evidence.lifecycles
+    ]
+
+
+def _sides_opened(netted: Mapping[PositionSide, LegNetting]) -> Mapping[str, set[PositionSide]]:
+    """The legs that each order (by its ids) opened."""
+    found: dict[str, set[PositionSide]] = defaultdict(set)
+    for side, leg in netted.items():
+        for flow in leg.opening:
+            for name in flow.names:
+                found[name].add(side)
     return found
 
 
-def _fallback_direction(
-    lifecycle: Lifecycle, evidence: Evidence, netted: Mapping[PositionSide, LegNetting]
+def _linked_direction(
+    lifecycle: Lifecycle, names: frozenset[str], opened: Mapping[str, set[PositionSide]]
 ) -> PositionSide | None:
-    market = evidence.market
-    if market is not None and market.spot and not market.margin:
-        return PositionSide.LONG
     if lifecycle.defects:
         return None
-    names = _entry_names(lifecycle, evidence)
-    linked = {
-        side
-        for side, leg in netted.items()
-        for flow in leg.opening
-        if names & {flow.exchange_order_id, flow.client_order_id}
-    }
+    own = _own_rows(lifecycle, names)
+    entries = [row for row in own if rowfacts.action_of(row) == rowfacts.ENTRY]
+    linked = {side for name in _names_in(entries) for side in opened.get(name, ())}
     return linked.pop() if len(linked) == 1 else None
 
 
 def exit_names(lifecycle: Lifecycle, evidence: Evidence) -> frozenset[str]:
     """Ids by which the bot's own rows, whatever their status, tie a close order to it."""
-    return _names_in(_exit_rows(lifecycle, evidence))
+    own = _own_rows(lifecycle, market_names(evidence))
+    return _names_in([row for row in own if _may_name_an_exit(row)])
 
 
-def _entry_names(lifecycle: Lifecycle, evidence: Evidence) -> frozenset[str]:
-    return frozenset(
-        name
-        for row in _own_rows(lifecycle, evidence)
-        if rowfacts.action_of(row) == rowfacts.ENTRY
-        for name in rowfacts.linked_ids(row)
-    )
+def market_names(evidence: Evidence) -> frozenset[str]:
+    """The names under which the ledger may hold the market."""
+    market = evidence.market
+    if market is None:
+        return frozenset()
+    return frozenset({market.unified, market.native_id, *market.spellings})
 
 
-def _own_rows(lifecycle: Lifecycle, evidence: Evidence) -> list[LedgerRow]:
+def _own_rows(lifecycle: Lifecycle, names: frozenset[str]) -> list[LedgerRow]:
     """`rows` holds other symbols of the trade_id too, and one order id may be on two of them."""
-    names = {lifecycle.key.symbol}
-    if evidence.market is not None:
-        market = evidence.market
-        names |= {market.unified, market.native_id, *market.spellings}
-    return [row for row in lifecycle.rows if row.symbol in names]
+    symbol = lifecycle.key.symbol
+    return [row for row in lifecycle.rows if row.symbol == symbol or row.symbol in names]
 
 
-def _exit_rows(lifecycle: Lifecycle, evidence: Evidence) -> list[LedgerRow]:
-    return [
-        row
-        for row in _own_rows(lifecycle, evidence)
-        if rowfacts.action_of(row) != rowfacts.ENTRY and not rowfacts.is_ours(row)
-    ]
+def _may_name_an_exit(row: LedgerRow) -> bool:
+    return rowfacts.action_of(row) != rowfacts.ENTRY and not rowfacts.is_ours(row)
 
 
-def _names_in(rows: Iterable[LedgerRow]) -> frozenset[str]:
-    return frozenset(name for row in rows for name in rowfacts.linked_ids(row))
+def _names_in(rows: Sequence[LedgerRow]) -> frozenset[str]:
+    return frozenset([name for row in rows for name in rowfacts.linked_ids(row)])
 
 
 def _has_had_its_part(row: LedgerRow) -> bool:
@@ -223,30 +261,7 @@ def _has_had_its_part(row: LedgerRow) -> bool:
     return rowfacts.is_filled(row) and "partial" not in (row.status or "").lower()
 
 
-def _shown(entries: Sequence[LedgerRow], leg: LegNetting) -> Decimal:
-    """What orders of the window show as opened of these rows.
-
-    An ENTRY whose order never filled, or not in full, was given somebody else's exit elsewhere
-    (FAILURES 10).
-    """
-    return sum((leg.proven_entries.get(row.order_id, ZERO) for row in entries), ZERO)
-
-
-def _closed_within(evidence: Evidence, lifecycle: Lifecycle) -> Decimal:
-    """What EXIT rows of the lifecycle say was closed within the window."""
-    start_at = evidence.fills.window.start_at
-    quantities = (
-        rowfacts.usable_quantity(row) or ZERO
-        for row in _own_rows(lifecycle, evidence)
-        if rowfacts.action_of(row) == rowfacts.EXIT
-        and rowfacts.is_filled(row)
-        and not rowfacts.is_dust(row)
-        and (row.at is None or row.at >= start_at)
-    )
-    return sum(quantities, ZERO)
-
-
 def _held_when_it_began(leg: LegNetting) -> Decimal:
     """The position of the leg when the window begins: what it closed more than it opened."""
-    closed = sum((flow.filled for flow in leg.closing), ZERO)
-    return max(ZERO, closed - sum((flow.filled for flow in leg.opening), ZERO))
+    closed = sum([flow.filled for flow in leg.closing], ZERO)
+    return max(ZERO, closed - sum([flow.filled for flow in leg.opening], ZERO))

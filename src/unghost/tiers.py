@@ -27,7 +27,7 @@ def give_to_the_only_one(pool: Pool, seekers: Sequence[Seeker]) -> None:
     """
     if pool.in_doubt > 0:
         return
-    named = pool.foreign.union(*(one.ids | one.done_ids for one in seekers))
+    named = pool.foreign.union(*[one.ids | one.done_ids for one in seekers])
     latest = _latest_of(pool)
     waiting = deque(one for one in seekers if not one.served and not one.small)
     alone: Seeker | None = None
@@ -38,7 +38,7 @@ def give_to_the_only_one(pool: Pool, seekers: Sequence[Seeker]) -> None:
                 return
             alone = waiting.popleft()
             suited = _has_an_order_of_its_own(alone, latest)
-        if alone is not None and not suited and not _names(flow) & named:
+        if alone is not None and not suited and named.isdisjoint(flow.names):
             pool.give(flow, alone, Attribution.FIFO)
 
 
@@ -49,7 +49,7 @@ def _latest_of(pool: Pool) -> _Latest:
     """When the last order of each quantity began; and the orders by name."""
     orders = pool.open_orders()
     begun = {pool.left[flow.exchange_order_id]: flow.first_at for flow in orders}
-    return begun, {name: flow for flow in orders for name in _names(flow)}
+    return begun, {name: flow for flow in orders for name in flow.names}
 
 
 def _has_an_order_of_its_own(seeker: Seeker, latest: _Latest) -> bool:
@@ -70,10 +70,15 @@ def give_by_id(pool: Pool, seekers: Sequence[Seeker]) -> None:
     pool.reserved.clear()
     pool.contested.clear()
     sure, done = _by_name(seekers, "ids"), _by_name(seekers, "done_ids")
-    rivals = _Rivals(seekers)
-    for flow in pool.open_orders():
+    rivals = _Rivals(seekers if done else ())
+    named = pool.foreign.union(sure, done)
+    for flow in pool.open_orders() if named else ():
+        if named.isdisjoint(flow.names):
+            continue
         linked = _linked(flow, sure) or _linked_by_rest(pool, flow, _linked(flow, done), rivals)
-        if _names(flow) & pool.foreign or not all(may_take(flow, one) for one in linked):
+        if not pool.foreign.isdisjoint(flow.names) or not all(
+            may_take(flow, one) for one in linked
+        ):
             pool.reserved.add(flow.exchange_order_id)
         elif len(linked) > 1 and _needed(linked) > pool.left[flow.exchange_order_id]:
             pool.contested.add(flow.exchange_order_id)
@@ -87,7 +92,8 @@ def _by_name(
 ) -> dict[str, list[Seeker]]:
     named: dict[str, list[Seeker]] = defaultdict(list)
     for one in seekers:
-        for name in () if one.served else getattr(one, which):
+        ids = one.ids if which == "ids" else one.done_ids
+        for name in () if one.served else ids:
             named[name].append(one)
     return named
 
@@ -145,13 +151,9 @@ def _suits(left: Decimal, need: Decimal, seekers: Iterable[Seeker]) -> bool:
     return abs(left - need) <= max(one.dust for one in seekers)
 
 
-def _names(flow: OrderFlow) -> set[str]:
-    return {name for name in (flow.exchange_order_id, flow.client_order_id) if name}
-
-
 def _linked(flow: OrderFlow, named: Mapping[str, Sequence[Seeker]]) -> list[Seeker]:
     """The lifecycles that still need something and that an id ties to the order, oldest first."""
-    linked = {one.order: one for name in _names(flow) for one in named.get(name, ())}
+    linked = {one.order: one for name in flow.names for one in named.get(name, ())}
     return [linked[order] for order in sorted(linked) if not linked[order].served]
 
 
@@ -178,8 +180,10 @@ def closings_are_missing(pool: Pool, seekers: Sequence[Seeker], rules: Rules) ->
     lifecycle is exempt, because there is nobody else whose exit it could be.
     """
     waiting = [one for one in seekers if not one.served and not one.small]
-    proven = sum((min(one.need, one.shown) for one in waiting), ZERO)
-    return len(waiting) > 1 and proven > pool.budget + rules.dust_abs_qty
+    if len(waiting) <= 1:
+        return False
+    proven = sum([min(one.need, one.shown) for one in waiting], ZERO)
+    return proven > pool.budget + rules.dust_abs_qty
 
 
 def _may_be_recorded(pool: Pool, seekers: Sequence[Seeker]) -> bool:
@@ -187,8 +191,10 @@ def _may_be_recorded(pool: Pool, seekers: Sequence[Seeker]) -> bool:
 
     It does no harm where the fills cover all lifecycles and those closings too.
     """
-    owed = sum((one.owed for one in seekers if not one.served and not one.small), ZERO)
-    return pool.in_doubt > 0 and pool.budget < owed
+    if pool.in_doubt <= 0:
+        return False
+    owed = sum([one.owed for one in seekers if not one.served and not one.small], ZERO)
+    return pool.budget < owed
 
 
 def _exact_pairs(pool: Pool, seekers: Sequence[Seeker]) -> list[tuple[OrderFlow, Seeker]]:

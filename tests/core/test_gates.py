@@ -25,6 +25,7 @@ from tests.core.builders import (
 from unghost import gates
 from unghost.gates import (
     Case,
+    ask_market,
     first_closed,
     flat_doubt,
     pass_gates,
@@ -330,3 +331,23 @@ def test_fill_evidence_complete_is_unknown_where_a_fill_cannot_be(field, odd):
 
 def test_a_proven_empty_window_is_complete():
     assert told(gates.fill_evidence_complete(case(fills=()))) == (OPEN, None)
+
+
+# --- once for a market -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", PauseState)
+@pytest.mark.parametrize(("before", "after"), tuple(product((FLAT, HELD, UNREAD), repeat=2)))
+@pytest.mark.parametrize("complete", (True, False))
+def test_what_the_market_is_asked_once_holds_for_each_of_its_lifecycles(
+    state, before, after, complete
+):
+    rows = [*ROWS, entry("e2", 2, 7000, trade="t-2"), exit_("r1", 1, 10, trade="t-2", status="new")]
+    found = evidence(rows, FILLS, before=before, after=after, complete=complete)
+    first, *others = [
+        replace(case(rows), lifecycle=one, evidence=found, pause=replace(PAUSED, state=state))
+        for one in found.lifecycles
+    ]
+    known = ask_market(first)
+    assert others
+    assert all(pass_gates(other, known) == pass_gates(other) for other in others)

@@ -1,11 +1,15 @@
 """The two ids of the design, and what an id may not depend on (FAILURES 13)."""
 
+import hashlib
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.core.builders import NOW, PAUSED, candidates, entry, evidence, sell
 
-from unghost.decide import decide
+from unghost.decide import decide, fingerprint
 from unghost.ids import DUST_ORDER, backfill_order_id, is_backfill_id
 from unghost.model import Rules
 
@@ -60,3 +64,10 @@ def test_each_part_makes_another_id():
     others = {"profile_id": "q", "trade_id": "u", "exchange_order_id": "2"}
     ids = {backfill_order_id(**{**parts, name: value}) for name, value in others.items()}
     assert len(ids | {backfill_order_id(**parts)}) == 4
+
+
+@given(basis=st.lists(st.tuples(st.text(), st.text()), max_size=5))
+def test_a_fingerprint_is_over_canonical_json(basis):
+    """Any other tool can make it again: compact JSON, everything beyond ASCII escaped."""
+    text = json.dumps([list(pair) for pair in basis], ensure_ascii=True, separators=(",", ":"))
+    assert fingerprint(basis) == hashlib.sha256(text.encode()).hexdigest()

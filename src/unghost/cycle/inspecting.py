@@ -8,10 +8,11 @@ from decimal import Decimal, localcontext
 from unghost.allocate import allocate
 from unghost.cycle.desk import Desk
 from unghost.cycle.draft import gather_evidence
-from unghost.decide import PRECISION, decide
+from unghost.decide import decide
 from unghost.detect import detect
 from unghost.model import CallLog, Claim, CloseOrder, Evidence, PauseReading, Ruling
 from unghost.ports import Progress
+from unghost.quantities import PRECISION
 
 
 @dataclass(frozen=True, kw_only=True)

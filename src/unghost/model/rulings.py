@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -165,5 +166,5 @@ class Ruling:
     candidates: tuple[Candidate, ...] = ()
     skips: tuple[Skip, ...] = ()
     refusals: tuple[Refusal, ...] = ()
-    evidence: dict[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
     """JSON-ready account of readings, fills used and not used; what `explain` shows."""
