@@ -303,6 +303,14 @@ def test_the_record_comes_as_a_file(bench, service):
     assert "EXCHANGE_STATE_MISMATCH" in kinds
 
 
+def test_events_are_found_by_type_whatever_the_case(bench, service):
+    bench.ghost("t-1")
+    bench.dry_run()
+    asked = {"type": "batch_finished", "symbol": ""}
+    found = service("vera").get("/api/v1/events", params=asked).json()["rows"]
+    assert [row["event_type"] for row in found] == ["BATCH_FINISHED"]
+
+
 def test_what_a_spreadsheet_would_run_is_quoted():
     from unghost.web.exports import _cell
 

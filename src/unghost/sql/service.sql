@@ -100,7 +100,7 @@ SELECT event_id, event_type, profile_id, symbol, payload, created_at
 FROM reconciliation_event
 WHERE profile_id = ANY(%(profile_ids)s::text[])
   AND (%(profile)s = '' OR profile_id = %(profile)s)
-  AND (%(type)s = '' OR event_type = %(type)s)
+  AND (%(type)s = '' OR lower(event_type) = lower(%(type)s))
   AND (%(symbol)s = '' OR lower(symbol) = lower(%(symbol)s))
   AND (%(before_id)s::bigint IS NULL OR event_id < %(before_id)s)
 ORDER BY event_id DESC

@@ -22,12 +22,13 @@ ACTIONS = (
     "/batches/20260101T000000Z-00000000/rollback",
     "/batches/20260101T000000Z-00000000/reinstate",
 )
+PATIENCE_SECONDS = 60  # a page that reads the exchange loads what speaks to it first
 READS = ("/", "/profiles/demo", "/audit", "/events")
 
 
 @contextmanager
 def signed_in(scene, role: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=scene.base_url) as client:
+    with httpx.Client(base_url=scene.base_url, timeout=PATIENCE_SECONDS) as client:
         answer = client.post("/login", data={"token": scene.served.tokens[role], "next": "/"})
         assert answer.status_code == 303
         yield client

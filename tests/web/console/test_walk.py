@@ -196,5 +196,5 @@ def test_a_large_share_is_applied_when_the_box_is_ticked_too(low_ceiling, sit, f
     box.check()
     page.get_by_role("button", name="Apply this plan").click()
     expect(page.locator(".figures")).to_contain_text(f"APPLIED{ROWS}")
-    expect(page.get_by_text("any allowed by approver")).to_be_visible()
+    expect(page.get_by_text("(46.5 %), up to 46.5 % allowed by approver")).to_be_visible()
     assert backfills(fresh_scene) == ROWS

@@ -181,7 +181,7 @@ class ServiceBooks:
         before_id: int | None,
         limit: int,
     ) -> tuple[Event, ...]:
-        """Events newest first, by profile, type and symbol (case aside)."""
+        """Events newest first, by profile, type and symbol (case aside for these two)."""
         filters = {name: wanted.get(name, "") for name in ("profile", "type", "symbol")}
         paging = {"profile_ids": list(profile_ids), "before_id": before_id, "limit": limit}
         return tuple(Event(**row) for row in self._read("event_page", **filters, **paging))

@@ -129,5 +129,5 @@ def meaning(reason: Reason | str) -> str:
 
 
 def what_to_do(reason: Reason | str) -> str:
-    """What a person does about it."""
-    return WHAT_TO_DO[Reason(reason)]
+    """What a person does about it. The command line has a heading above it, a page has none."""
+    return WHAT_TO_DO[Reason(reason)].replace("Nothing:", "Nothing to do:", 1)
