@@ -7,6 +7,8 @@ that somebody could swallow.
 
 from __future__ import annotations
 
+from typing import Final
+
 __all__ = [
     "BatchNotFoundError",
     "CommitOutcomeUnknownError",
@@ -19,7 +21,18 @@ __all__ = [
     "RefusedError",
     "UnghostError",
     "UsageError",
+    "quoted",
 ]
+
+LONGEST_QUOTE: Final = 80
+"""Characters; a person who wrote more recognises it by its beginning."""
+
+
+def quoted(value: object) -> str:
+    """A foreign value within a sentence: as Python writes it, cut where it is long."""
+    text = str(value)
+    rest = len(text) - LONGEST_QUOTE
+    return repr(text) if rest <= 0 else f"{text[:LONGEST_QUOTE]!r} and {rest} characters more"
 
 
 class UnghostError(Exception):

@@ -296,6 +296,7 @@ def test_the_quick_policy_of_these_tests_is_no_other_code_path():
 
 
 NOW = datetime(2026, 2, 1, 12, 0, tzinfo=UTC)
+YEAR = 366 * 24 * 3600
 RESET = {"X-Bapi-Limit-Reset-Timestamp": str(to_ms(NOW) + 1500)}
 
 
@@ -310,6 +311,8 @@ RESET = {"X-Bapi-Limit-Reset-Timestamp": str(to_ms(NOW) + 1500)}
         (FailureKind.RATE_LIMITED, {"Retry-After": "soon"}, None),
         (FailureKind.RATE_LIMITED, {"Retry-After": "NaN"}, None),
         (FailureKind.RATE_LIMITED, {"Retry-After": "Infinity"}, None),
+        (FailureKind.RATE_LIMITED, {"Retry-After": "1e999999999"}, YEAR),
+        (FailureKind.RATE_LIMITED, {"Retry-After": "9" * 4000}, YEAR),
         (FailureKind.RATE_LIMITED, {"Retry-After": ""}, None),
         (FailureKind.RATE_LIMITED, {}, None),
         (FailureKind.RATE_LIMITED, RESET, 2),

@@ -5,10 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from ccxt.base.precise import Precise
 
+from unghost.adapters.exchange.bounds import bound_exponents, require_few_decimals
 from unghost.adapters.exchange.failures import ReadFailed
 from unghost.adapters.exchange.strict import FillSet, digest, exact, fill_of, moment, rows_of, to_ms
-from unghost.model import Market, Money, Side, Window
+from unghost.demo.venue import Fault, FaultKind
+from unghost.model import Flatness, Market, Money, Side, Window
 
 MARKET = Market(
     unified="DOGE/USDT:USDT",
@@ -159,3 +162,36 @@ def test_fills_of_a_window_come_oldest_first_both_ends_included():
         start_at=start + timedelta(milliseconds=1), end_at=start + timedelta(milliseconds=2)
     )
     assert [each.fill_id for each in fills.within(window)] == ["1", "2"]
+
+
+@pytest.mark.parametrize("value", ("0E+999999999", "0e-999999999", "1e-31", "1." + "1" * 60))
+def test_a_number_that_would_fill_pages_is_refused(value):
+    with pytest.raises(ReadFailed, match="beyond any size"):
+        exact(value, "size")
+
+
+@pytest.mark.parametrize("value", ("1e9999", "1E-9999", "2e+99999", "1e" + "9" * 5000))
+def test_ccxt_refuses_an_exponent_before_it_reckons(value):
+    """It would make an integer of that many digits, and nothing could interrupt it."""
+    bound_exponents()
+    bound_exponents()
+    with pytest.raises(ReadFailed, match="exponent beyond"):
+        Precise(value)
+    assert str(Precise("1.5e3")) == "1500"
+    assert Precise.string_mul("1e-0008", "2") == "0.00000002"
+
+
+@pytest.mark.parametrize("precision", ("101", "-101", 2**31))
+def test_a_precision_of_many_decimals_is_refused(precision):
+    with pytest.raises(ReadFailed, match="precision"):
+        require_few_decimals(precision)
+    for usual in ("8", "-2", None):
+        require_few_decimals(usual)
+
+
+def test_a_name_that_is_told_twice_is_no_answer(account, btc, venue):
+    body = '[{"symbol": "BTCUSDT", "positionAmt": "0.5", "positionAmt": "0"}]'
+    venue.fault(Fault(kind=FaultKind.STATUS, endpoint="positionRisk", status=200, body=body))
+    reading = account.positions([btc])["BTC/USDT:USDT"]
+    assert reading.flatness is Flatness.UNKNOWN
+    assert "was not a JSON object or list" in reading.detail

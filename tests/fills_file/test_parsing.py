@@ -120,7 +120,9 @@ def test_a_zone_is_an_offset_or_a_name(zone, hour):
     assert binance(ROW, zone=zone).fills[0].filled_at.hour == hour
 
 
-@pytest.mark.parametrize("zone", ("Nowhere/At all", "UTC+15", "+3", "../etc/passwd"))
+@pytest.mark.parametrize(
+    "zone", ("Nowhere/At all", "UTC+15", "+3", "../etc/passwd", "UTC+05:99", "x" * 500)
+)
 def test_what_is_no_zone_is_told(zone):
     with pytest.raises(UsageError, match="no time zone"):
         binance(ROW, zone=zone)
@@ -136,6 +138,19 @@ def test_a_zone_against_the_file_is_refused():
 def test_an_hour_that_came_twice_or_never_is_refused(time):
     with pytest.raises(UsageError, match=r"line 2: Time .* is ambiguous"):
         binance(ROW.replace("2026-08-20 17:17:15", time), zone="Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("time", "zone"),
+    (
+        ("0001-01-01 00:00:00", "UTC+3"),
+        ("9999-12-31 23:59:59", "UTC-3"),
+        ("0001-01-01 00:00:00", "Asia/Tokyo"),
+    ),
+)
+def test_a_day_that_utc_does_not_have_is_refused(time, zone):
+    with pytest.raises(UsageError, match=r"line 2: Time .* is not a time"):
+        binance(ROW.replace("2026-08-20 17:17:15", time), zone=zone)
 
 
 def test_a_header_may_tell_utc():
@@ -159,6 +174,12 @@ def test_a_header_may_tell_utc():
         ("0.010", "ten", "is not a number"),
         ("0.010", "", "Quantity is empty"),
         ("0.010", "1e40", "is beyond what is traded"),
+        ("0.010", "1e9999999", "is beyond what is traded"),
+        ("0.010", "1e-9999999", "is beyond what is traded"),
+        ("0.010", "9" * 199, r"'9{80}' and 119 characters more is beyond"),
+        ("0.010", "\u0660\u0661", "is not a number"),
+        ("BTCUSDT", "B" * 300, "is longer than 200"),
+        ("2026-08-20 17:17:15", "0000-01-01 00:00:00", "is not a time"),
         ("65000,", "1 000,", "is not a number"),
         ("BUY", "HOLD", "neither BUY nor SELL"),
         ("2026-08-20 17:17:15", "20/08/2026", "is not a time"),
@@ -197,6 +218,9 @@ def test_an_unknown_unit_of_okx_is_refused():
         (b"a,b,c\n1,2,3\n", "Known are the trade histories of Binance USD-M, "),
         (b"\xff\xfe\x00\x01", "not a text in UTF-8"),
         (b"PK\x03\x04", "no header that is known"),
+        (b"x" * 200_000, "no header that is known"),
+        (HEADER.encode() + b"\n\x00", "holds a character NUL"),
+        (HEADER.encode() + b",Quantity\n", "has two columns 'Quantity'"),
     ),
 )
 def test_a_file_that_is_no_export_is_told(data, why):

@@ -17,7 +17,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from unghost.errors import UsageError
+from unghost.errors import UsageError, quoted
 from unghost.filefills import IN_QUOTE, FileFill
 from unghost.model import Money, PositionSide, Side, is_amount
 
@@ -27,11 +27,21 @@ COST_TOLERANCE: Final = Decimal("0.01")
 """Costs come rounded; a wrong unit is off by far more than one part in a hundred."""
 BOM: Final = "\ufeff"
 FULL_YEAR: Final = 4
+MAX_MAGNITUDE: Final = 30
+"""Powers of ten, as for what an exchange answers."""
+LONGEST_WORD: Final = 40
+"""Characters of a word by which lines that are no executions are counted."""
+LONGEST_TEXT: Final = 200
+"""Characters of a symbol or an id: no exchange writes longer ones."""
 
-_OFFSET = re.compile(r"(?:UTC|GMT)\s*([+-])(\d{1,2})(?::?(\d{2}))?", re.IGNORECASE)
+_OFFSET = re.compile(r"(?:UTC|GMT)\s*([+-])(\d{1,2})(?::?([0-5]\d))?", re.IGNORECASE | re.ASCII)
 _UTC = re.compile(r"(?:UTC|GMT|Z)", re.IGNORECASE)
-_AMOUNT = re.compile(r"\s*([+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*([A-Za-z][A-Za-z0-9]*)?\s*")
-_TIME = re.compile(r"(\d{4}|\d{2})-(\d{2})-(\d{2})[ T](\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?")
+_AMOUNT = re.compile(
+    r"\s*([+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*([A-Za-z][A-Za-z0-9]*)?\s*", re.ASCII
+)
+_TIME = re.compile(
+    r"(\d{4}|\d{2})-(\d{2})-(\d{2})[ T](\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?", re.ASCII
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,21 +116,39 @@ def _lines(data: bytes, file_name: str) -> list[str]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError(f"{file_name} is not a text in UTF-8: export it as CSV.") from None
+    if "\0" in text:
+        raise UsageError(f"{file_name} holds a character NUL: export it anew as CSV.")
     return text.replace(BOM, "").splitlines(keepends=True)
 
 
 def _table(lines: Sequence[str], file_name: str) -> _Table:
     """The table behind the first line that is the header of a known kind."""
     for place, text in enumerate(lines[:HEADER_WITHIN]):
-        header = [cell.strip() for cell in next(csv.reader([text]), [])]
+        header = _cells(text)
         for kind in KINDS:
             if kind.columns <= set(header):
+                _refuse_twin_columns(header, file_name)
                 rows = tuple(_rows(lines, place, header, file_name))
                 return _Table(kind=kind, preamble=lines[:place], header=header, rows=rows)
     raise UsageError(
         f"{file_name} has no header that is known within its first {HEADER_WITHIN} lines. Known are"
         f" the trade histories of {', '.join(kind.title for kind in KINDS)}."
     )
+
+
+def _cells(text: str) -> list[str]:
+    """The cells of a line that may be the header; none of what is too long to be one."""
+    try:
+        return [cell.strip() for cell in next(csv.reader([text]), [])]
+    except csv.Error:
+        return []
+
+
+def _refuse_twin_columns(header: Sequence[str], file_name: str) -> None:
+    """Of two columns with one name nobody knows which is meant."""
+    twins = sorted({name for name in header if name and header.count(name) > 1})
+    if twins:
+        raise UsageError(f"{file_name} has two columns {quoted(twins[0])}: export it anew.")
 
 
 def _rows(
@@ -171,7 +199,8 @@ def zone_of(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise UsageError(f"{name!r} is no time zone: name one as UTC+3 or Europe/Berlin.") from None
+        why = f"{quoted(name)} is no time zone: name one as UTC+3 or Europe/Berlin."
+        raise UsageError(why) from None
 
 
 def _offset(name: str) -> tzinfo | timedelta | None:
@@ -221,27 +250,33 @@ class _Line:
     def wrong(self, why: str) -> UsageError:
         return UsageError(f"{self.file_name}, line {self.number}: {why}; nothing was kept.")
 
+    def quoted(self, column: str) -> str:
+        """What stands in the cell, for a sentence."""
+        return quoted(self.cells[column])
+
     def text(self, column: str) -> str:
         value = self.cells[column]
         if value in {"", "--"}:
             raise self.wrong(f"{column} is empty")
+        if len(value) > LONGEST_TEXT:
+            raise self.wrong(f"{column} {self.quoted(column)} is longer than {LONGEST_TEXT}")
         return value
 
     def optional(self, column: str) -> str | None:
-        value = self.cells.get(column, "")
-        return None if value in {"", "--", "0"} else value
+        empty = self.cells.get(column, "") in {"", "--", "0"}
+        return None if empty else self.text(column)
 
     def amount(self, column: str) -> tuple[Decimal, str | None]:
         """A number, and the asset that may be glued to it (`0.0073USDT`)."""
         found = _AMOUNT.fullmatch(self.text(column))
         if found is None:
-            raise self.wrong(f"{column} {self.cells[column]!r} is not a number")
+            raise self.wrong(f"{column} {self.quoted(column)} is not a number")
         try:
             number = Decimal(found[1])
         except InvalidOperation:
-            raise self.wrong(f"{column} {self.cells[column]!r} is not a number") from None
-        if not is_amount(number):
-            raise self.wrong(f"{column} {self.cells[column]!r} is beyond what is traded")
+            raise self.wrong(f"{column} {self.quoted(column)} is not a number") from None
+        if not is_amount(number) or abs(number.adjusted()) > MAX_MAGNITUDE:
+            raise self.wrong(f"{column} {self.quoted(column)} is beyond what is traded")
         return number, found[2]
 
     def above_zero(self, column: str) -> Decimal:
@@ -253,24 +288,26 @@ class _Line:
     def side(self, column: str) -> Side:
         word = self.text(column).lower()
         if word not in {"buy", "sell"}:
-            raise self.wrong(f"{column} {self.cells[column]!r} is neither BUY nor SELL")
+            raise self.wrong(f"{column} {self.quoted(column)} is neither BUY nor SELL")
         return Side(word)
 
     def time(self, column: str) -> datetime:
         """In UTC. A local time that came twice, or never, when clocks were changed is refused."""
         found = _TIME.fullmatch(self.text(column))
         if found is None:
-            raise self.wrong(f"{column} {self.cells[column]!r} is not a time")
+            raise self.wrong(f"{column} {self.quoted(column)} is not a time")
         year, month, day, hour, minute, second, fraction = found.groups(default="0")
         century = "" if len(year) == FULL_YEAR else "20"
         written = f"{century}{year}-{month}-{day}T{hour}:{minute}:{second}.{fraction[:6]:0<6}"
         try:
             local = datetime.fromisoformat(written).replace(tzinfo=self.zone)
-        except ValueError:
-            raise self.wrong(f"{column} {self.cells[column]!r} is not a time") from None
-        if local.utcoffset() != local.replace(fold=1).utcoffset():
-            raise self.wrong(f"{column} {self.cells[column]!r} is ambiguous in its zone")
-        return local.astimezone(UTC)
+            is_ambiguous = local.utcoffset() != local.replace(fold=1).utcoffset()
+            at = local.astimezone(UTC)
+        except (ValueError, OverflowError):  # the first and the last day end elsewhere in UTC
+            raise self.wrong(f"{column} {self.quoted(column)} is not a time") from None
+        if is_ambiguous:
+            raise self.wrong(f"{column} {self.quoted(column)} is ambiguous in its zone")
+        return at
 
     def check_cost(self, column: str, expected: Decimal) -> None:
         """Quantity, price and amount must agree: else the unit is in doubt."""
@@ -311,7 +348,7 @@ def _bybit(line: _Line) -> FileFill | str:
     """The log of the unified account: trades are lines among transfers and funding; no ids."""
     kind = line.text("Type").upper()
     if kind not in BYBIT_EXECUTIONS:
-        return f"{kind} is no execution"
+        return f"{kind[:LONGEST_WORD]} is no execution"
     quantity = abs(line.amount("Quantity")[0])
     if not quantity:
         raise line.wrong("Quantity is zero")
@@ -333,12 +370,14 @@ def _okx(line: _Line) -> FileFill | str:
     """In contracts (`cont`) or in the base asset; an action may name the leg."""
     action = line.text("Action").lower()
     if action not in OKX_ACTIONS:
-        return f"{line.cells['Action']} is no execution"
+        return f"{line.cells['Action'][:LONGEST_WORD]} is no execution"
     side, leg = OKX_ACTIONS[action]
     unit = line.text("Trading Unit").lower()
     symbol = line.text("Symbol")
     if unit not in {*OKX_CONTRACTS, symbol.split("-")[0].lower()}:
-        raise line.wrong(f"Trading Unit {unit!r} is neither contracts nor the asset of {symbol}")
+        raise line.wrong(
+            f"Trading Unit {quoted(unit)} is neither contracts nor the asset of its symbol"
+        )
     return FileFill(
         line=line.number,
         symbol=symbol,

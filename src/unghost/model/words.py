@@ -150,4 +150,5 @@ MAX_AMOUNT = Decimal("1E+30")
 
 def is_amount(number: Decimal | None) -> bool:
     """Whether a quantity or a price is there, finite and of a size that can be reckoned with."""
-    return number is not None and number.is_finite() and abs(number) < MAX_AMOUNT
+    # copy_abs, for abs() rounds, and raises for an exponent of millions.
+    return number is not None and number.is_finite() and number.copy_abs() < MAX_AMOUNT

@@ -121,7 +121,13 @@ def address(value: object) -> str:
     """Read HOST:PORT; an IPv6 address in brackets."""
     text = str(value).strip()
     parts = _split(f"//{text}")
-    if parts is None or not parts.hostname or parts.port is None or parts.netloc != text:
+    if (
+        not _is_plain(text)
+        or parts is None
+        or not parts.hostname
+        or parts.port is None
+        or parts.netloc != text
+    ):
         raise ValueError("give a host and a port, as in 127.0.0.1:8787")
     return text
 
@@ -130,7 +136,12 @@ def http_url(value: object) -> str:
     """Read a web address without credentials in it: it is shown to people and written down."""
     text = str(value).strip()
     parts = _split(text)
-    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+    if (
+        not _is_plain(text)
+        or parts is None
+        or parts.scheme not in {"http", "https"}
+        or not parts.hostname
+    ):
         raise ValueError("give an address that starts with http:// or https://")
     if parts.username or parts.password:
         raise ValueError("give an address without a user name and password in it")
@@ -144,6 +155,11 @@ def http_origin(value: object) -> str:
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError("give scheme, host and port only, as in https://127.0.0.1:9001")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _is_plain(text: str) -> bool:
+    """Whether an address is written as addresses are: other letters are percent-encoded there."""
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _split(text: str) -> SplitResult | None:

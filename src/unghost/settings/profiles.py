@@ -23,7 +23,7 @@ from pydantic import (
     ValidationError,
 )
 
-from unghost.errors import ConfigurationError
+from unghost.errors import ConfigurationError, quoted
 from unghost.model import ProfileRef
 from unghost.settings import parsing
 from unghost.settings.variables import DEFAULT_CONFIG, Settings
@@ -75,7 +75,7 @@ def looks_like_a_secret(text: str) -> bool:
 
 
 def _variable(value: object) -> str:
-    text = str(value).strip()
+    text = value.strip() if isinstance(value, str) else ""
     if not _VARIABLE_NAME.fullmatch(text) or looks_like_a_secret(text):
         raise _ShownNotAtAll(
             "give the name of an environment variable, as in MAIN_API_KEY;"
@@ -85,7 +85,8 @@ def _variable(value: object) -> str:
 
 
 def _exchange_id(value: object) -> str:
-    text = str(value).strip()
+    # `nan` without quotes is a number in TOML, and no exchange.
+    text = value.strip() if isinstance(value, str) else ""
     if not _EXCHANGE_ID.fullmatch(text):
         raise ValueError("give a CCXT exchange id, as in binanceusdm")
     return text
@@ -205,7 +206,7 @@ class Profiles(BaseModel):
 def load_profiles(settings: Settings) -> Profiles:
     """Read the profiles' file. Raises ConfigurationError naming file, profile, key and value."""
     path = settings.config
-    if not path.exists() and path == DEFAULT_CONFIG:
+    if path == DEFAULT_CONFIG and not path.exists():
         return Profiles(path=path, exists=False)
     return Profiles(path=path, exists=True, by_name=_profiles(_document(path), path))
 
@@ -217,10 +218,15 @@ def _document(path: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"UNGHOST_CONFIG is {str(path)!r}, and there is no such file: correct it or unset it."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}.") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not a text in UTF-8: {error}.") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path} is not valid TOML: {error}.") from None
+    except (ValueError, RecursionError):
+        # A number of thousands of digits, or tables thousands deep: TOML, but nobody's profiles.
+        raise ConfigurationError(f"{path} holds numbers or tables that nobody can read.") from None
 
 
 def _profiles(document: dict[str, Any], path: Path) -> dict[str, Profile]:
@@ -285,6 +291,8 @@ def _one_key_two_accounts(found: dict[str, Profile]) -> list[str]:
 def _profile(name: str, table: object) -> tuple[Profile | None, list[str]]:
     if not isinstance(table, dict):
         return None, [f"profiles.{name}: give a table, [profiles.{name}]"]
+    if "name" in table:
+        return None, [f"profiles.{name}.name: no such key, the table's own name is the profile's"]
     try:
         return Profile.model_validate({**table, "name": name}), []
     except ValidationError as error:
@@ -301,4 +309,4 @@ def _problem(name: str, one: dict[str, Any]) -> str:
     cause = one.get("ctx", {}).get("error")
     if isinstance(cause, _ShownNotAtAll) or key.endswith("_url"):
         return f"{place} (its value is not shown): {cause}"
-    return f"{place} is {one['input']!r}: {cause or one['msg']}"
+    return f"{place} is {quoted(one['input'])}: {cause or one['msg']}"

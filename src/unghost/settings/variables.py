@@ -22,7 +22,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from unghost.errors import ConfigurationError
+from unghost.errors import ConfigurationError, quoted
 from unghost.model import BLOCKER_STATUSES, FILLED_STATUSES, AttributionPolicy, Mode
 from unghost.settings import parsing
 
@@ -39,6 +39,7 @@ NOT_SETTINGS: Final = frozenset({"UNGHOST_CI", "UNGHOST_TEST_HOME"})
 
 DEFAULT_CONFIG: Final = Path("unghost.toml")
 LONGEST_ACTOR: Final = 200
+LONGEST_PATH: Final = 1000
 
 
 class LogFormat(StrEnum):
@@ -106,9 +107,17 @@ def _secret(value: object) -> SecretStr:
 
 def _path(value: object) -> Path:
     text = str(value).strip()
-    if not text or "\0" in text:
+    if not 0 < len(text) <= LONGEST_PATH or "\0" in text or not _is_unicode(text):
         raise ValueError("give the path of a file or folder")
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("give a path that begins with a home folder that there is") from None
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether the environment held text in it, and no loose bytes: it is written down."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _actor(value: object) -> str:
@@ -130,7 +139,7 @@ def _ceiling(value: object) -> Decimal | None:
 def _statuses(value: object) -> frozenset[str]:
     words = value if isinstance(value, frozenset) else str(value).split(",")
     statuses = frozenset(word.strip().lower() for word in words)
-    if "" in statuses:
+    if "" in statuses or not all(word.isprintable() for word in statuses):
         raise ValueError("give statuses parted by commas, as in new,open,working")
     if statuses & set(FILLED_STATUSES):
         raise ValueError("leave out the filled statuses: a filled row blocks nothing")
@@ -404,7 +413,7 @@ def _problem(one: dict[str, Any]) -> str:
     reason = one.get("ctx", {}).get("error") or one["msg"]
     if name == "DATABASE_URL":
         return f"{name} cannot be used (its value is secret and not shown): {reason}"
-    given = "set but empty" if one["input"] == "" else repr(one["input"])
+    given = "set but empty" if one["input"] == "" else quoted(one["input"])
     if name in {"UNGHOST_TOKENS", "UNGHOST_NOTIFY"} and one["input"] != "":
         given = "secret and not shown"
     return f"{name} is {given}: {reason}"

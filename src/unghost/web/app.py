@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from fastapi import FastAPI, Request, Response
 
@@ -30,6 +30,8 @@ SECURITY_HEADERS: Final = {
     "X-Frame-Options": "DENY",
 }
 LARGEST_BODY_BYTES: Final = 64 * 1024
+LONGEST_LENGTH: Final = 20
+"""Digits of a Content-Length; what has more is no number that anybody needs to read."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 CONSOLE: Final = ("unghost.web.console.login", "unghost.web.console.routes")
 ERROR_PAGES: Final = "unghost.web.console.rendering"
@@ -92,6 +94,8 @@ def _refused(request: Request) -> Response | None:
     """What no route needs to see: other sites' requests, and bodies larger than any of ours."""
     seats: Seats = request.app.state.seats
     host = request.headers.get("host", "")
+    if host and not _name_of(host):
+        return problem_answer(request, 400, "The header Host holds no name of a host.")
     if seats.open_to_all and not is_loopback(_name_of(host)):
         return problem_answer(
             request, 421, "Without tokens the service answers to the names of loopback only."
@@ -99,16 +103,29 @@ def _refused(request: Request) -> Response | None:
     if request.method in SAFE_METHODS:
         return None
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != host:
+    if origin is not None and _parts_of(origin).netloc != host:
         return problem_answer(request, 403, "Another site sent this request: it is not answered.")
+    return _refused_body(request)
+
+
+def _refused_body(request: Request) -> Response | None:
+    """A body is read whole before anybody asks who sent it: so its length comes first."""
+    if "transfer-encoding" in request.headers:
+        return problem_answer(request, 411, "Say with Content-Length how long the body is.")
     length = request.headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > LARGEST_BODY_BYTES:
+    is_short = length.isdecimal() and len(length) <= LONGEST_LENGTH
+    if not is_short or int(length) > LARGEST_BODY_BYTES:
         return problem_answer(request, 413, f"No body may exceed {LARGEST_BODY_BYTES} bytes.")
     return None
 
 
 def _name_of(host: str) -> str:
+    return _parts_of(f"//{host}").hostname or ""
+
+
+def _parts_of(address: str) -> SplitResult:
+    """The parts of an address; all empty for what is none."""
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        return urlsplit(address)
     except ValueError:
-        return ""
+        return urlsplit("")

@@ -23,6 +23,7 @@ from unghost.web.problems import PROBLEMS, Problem
 router = APIRouter(prefix="/internal/trading", tags=["internal"], responses=PROBLEMS)
 
 LONGEST_REASON: Final = 500
+LARGEST_ID: Final = 2**63 - 1
 ALSO_TEXT: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
 }
@@ -40,7 +41,15 @@ def _printable(text: str) -> str:
     return text
 
 
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("no row can hold a character NUL")
+    return text
+
+
 Line = Annotated[str, AfterValidator(_printable)]
+Storable = Annotated[str, AfterValidator(_storable)]
+"""What a row of the ledger may hold, line breaks too: a page must be able to ask for it."""
 Service = Annotated[Operations, Depends(operations_of)]
 ProfileQuery = Annotated[
     Line | None,

@@ -40,7 +40,7 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
         "description": "A problem (RFC 9457), with a sentence.",
         "content": {MEDIA_TYPE: {"schema": _DESCRIBED}},
     }
-    for number in (400, 401, 403, 404, 409, 413, 422, 428, 429, 500, 503)
+    for number in (400, 401, 403, 404, 409, 411, 413, 422, 428, 429, 500, 503)
 }
 """What every address may answer besides what was asked for."""
 
@@ -115,7 +115,8 @@ def problem_answer(
     **more: object,
 ) -> Response:
     """The answer that carries it."""
-    content = document(status, detail, request.url.path, **more)
+    # Not from `request.url`: that one is built from the header Host, which may be anything.
+    content = document(status, detail, str(request.scope["path"]), **more)
     return JSONResponse(content, status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 

@@ -19,14 +19,13 @@ from unghost.model import AuditRow, Batch, Event
 from unghost.rollback import UndoPreview
 from unghost.web.access import Approver, Operator, Person, Role, Viewer, require_role
 from unghost.web.exports import FILES, Form, exported
-from unghost.web.internal import Line, Service
+from unghost.web.internal import LARGEST_ID, Line, Service
 from unghost.web.operations import REINSTATE, ROLLBACK
 from unghost.web.problems import PROBLEMS, NotHereError, Problem
 from unghost.web.runs import ProgressSeen
 from unghost.web.versions import etag
 from unghost.web.views import Explained, LifecycleDetail, OpenLifecycle, ProfileSeen
 
-LARGEST_ID: Final = 2**63 - 1
 PRECONDITION_REQUIRED: Final = 428
 
 

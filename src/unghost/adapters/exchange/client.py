@@ -28,6 +28,7 @@ from functools import cache
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
+from unghost.adapters.exchange.bounds import bound_exponents, require_few_decimals
 from unghost.adapters.exchange.connection import (
     ConnectionSpec,
     moved,
@@ -60,6 +61,8 @@ TELLING_STATUSES: Final[Mapping[int | None, FailureKind]] = {
 BROKEN_STATUS: Final = 500
 BAD_STATUS: Final = 400
 RESET_HEADER: Final = "x-bapi-limit-reset-timestamp"
+LONGEST_WAIT_SECONDS: Final = 366 * 24 * 3600
+"""What is told beyond it counts as this: `1e999999999` must not become an integer."""
 
 KINDS: Final = (
     ("InvalidNonce", FailureKind.SKEW),
@@ -131,7 +134,17 @@ class _Strict:
     @staticmethod
     def on_json_response(text: str) -> Any:
         # Numbers with a fraction stay text: 0.1 must not become a binary float on its way.
-        return json.loads(text, parse_float=str, parse_constant=_no_constant)
+        return json.loads(
+            text, parse_float=str, parse_constant=_no_constant, object_pairs_hook=_told_once
+        )
+
+    def parse_precision(self, precision: Any) -> Any:
+        require_few_decimals(precision)
+        return super().parse_precision(precision)  # type: ignore[misc]  # ccxt carries no types
+
+    def integer_precision_to_amount(self, precision: Any) -> Any:
+        require_few_decimals(precision)
+        return super().integer_precision_to_amount(precision)  # type: ignore[misc]  # the same
 
     def handle_errors(
         self, code: int, reason: str, url: str, method: str, headers: Any, *rest: Any
@@ -153,8 +166,17 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
+def _told_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object that tells one name twice says two things, and which is meant nobody knows."""
+    found = dict(members)
+    if len(found) != len(members):
+        raise ValueError("a name is told twice")
+    return found
+
+
 def _ccxt() -> Any:
     """CCXT, loaded by the first who needs it: it costs half a second and 100 MiB."""
+    bound_exponents()
     return importlib.import_module("ccxt.async_support")
 
 
@@ -472,19 +494,26 @@ def _retry_after(kind: FailureKind, headers: Mapping[str, str], now: datetime) -
     told = {name.lower(): value for name, value in headers.items()}
     with contextlib.suppress(ValueError, ArithmeticError):
         if "retry-after" in told:
-            return max(0, _seconds(told["retry-after"], now))
+            return _bounded(_seconds(told["retry-after"], now))
         if kind is FailureKind.RATE_LIMITED and RESET_HEADER in told:
-            return max(0, math.ceil((int(told[RESET_HEADER]) - to_ms(now)) / 1000))
+            return _bounded(Decimal(int(told[RESET_HEADER]) - to_ms(now)) / 1000)
     return None
 
 
-def _seconds(text: str, now: datetime) -> int:
-    """Whole seconds, rounded up; ValueError or ArithmeticError for what is no time at all."""
+def _seconds(text: str, now: datetime) -> Decimal:
+    """Seconds from now; ValueError or ArithmeticError for what is no time at all."""
     try:
-        return math.ceil(Decimal(text))
+        return Decimal(text)
     except InvalidOperation:
         moment = parsedate_to_datetime(text)
-    return math.ceil((moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
+    return Decimal((moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
+
+
+def _bounded(seconds: Decimal) -> int:
+    """Whole seconds, rounded up, none below zero; ValueError for what is not finite."""
+    if not seconds.is_finite():
+        raise ValueError("the time to wait is not a finite number")
+    return math.ceil(max(Decimal(0), min(seconds, Decimal(LONGEST_WAIT_SECONDS))))
 
 
 def _some_markets(answer: Answer) -> None:

@@ -24,6 +24,7 @@ MAX_MS: Final = 4_102_444_800_000
 """The year 2100: a time beyond it is in other units than milliseconds."""
 MAX_MAGNITUDE: Final = 30
 """Powers of ten: products of such numbers cannot overflow."""
+MAX_DIGITS: Final = 60
 
 
 def exact(value: object, name: str) -> Decimal:
@@ -36,7 +37,8 @@ def exact(value: object, name: str) -> Decimal:
         raise malformed(f"{name} is not a number") from None
     if not number.is_finite():
         raise malformed(f"{name} is not a finite number")
-    if number and abs(number.adjusted()) > MAX_MAGNITUDE:
+    # Of zero too: written out, 0E+999999999 has as many digits.
+    if abs(number.adjusted()) > MAX_MAGNITUDE or len(number.as_tuple().digits) > MAX_DIGITS:
         raise malformed(f"{name} is beyond any size that is traded")
     return number
 

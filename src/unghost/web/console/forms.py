@@ -11,8 +11,9 @@ from fastapi import Depends, Form, HTTPException
 from unghost.web.access import FORBIDDEN, Person, right_csrf
 from unghost.web.console.environment import profile_address
 from unghost.web.console.rendering import UNPROCESSABLE
+from unghost.web.internal import Line
 
-Short = Annotated[str, Form(max_length=200)]
+Short = Annotated[Line, Form(max_length=200)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

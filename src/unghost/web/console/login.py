@@ -60,6 +60,9 @@ def sign_out(
 
 def _own(address: str) -> str:
     """An address of the console itself; one of somebody else's leads to the overview."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "/"
     is_own = not parts.scheme and not parts.netloc and address.startswith("/")
     return address if is_own and not address.startswith(("//", "/\\")) else "/"

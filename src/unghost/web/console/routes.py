@@ -25,6 +25,7 @@ from unghost.web.console.ghosts import SORTS, Sorting, Wanted, arranged
 from unghost.web.console.pages import GoShown
 from unghost.web.console.rendering import NOT_FOUND, ConsoleRoute, leads_to, page
 from unghost.web.console.seats import approver, operations, operator, viewer
+from unghost.web.internal import LARGEST_ID, Line, Storable
 from unghost.web.operations import Operations
 from unghost.web.problems import NotHereError
 
@@ -34,8 +35,8 @@ Viewer = Annotated[Person, Depends(viewer)]
 Operator = Annotated[Person, Depends(operator)]
 Approver = Annotated[Person, Depends(approver)]
 Stage = Annotated[Operations, Depends(operations)]
-Text = Annotated[str, Query(max_length=200)]
-Before = Annotated[int | None, Query(ge=0)]
+Text = Annotated[Storable, Query(max_length=200)]
+Before = Annotated[int | None, Query(ge=0, le=LARGEST_ID)]
 
 PAGE_ROWS: Final = 50
 UNDO_WORDS: Final = {
@@ -83,7 +84,7 @@ def overview(
     return page(request, person, name, here="Overview", cards=cards, history=history)
 
 
-def _card(stage: Operations, profile_id: str) -> pages.ProfileCard:
+def _card(stage: Operations, profile_id: Line) -> pages.ProfileCard:
     with stage.desk(profile_id, exchange=False) as desk:
         number = list(stage.profile_ids()).index(profile_id) + 1
         version = stage.version(profile_id)
@@ -100,7 +101,7 @@ def profile(  # noqa: PLR0917 - as many as the address may hold
     request: Request,
     person: Viewer,
     stage: Stage,
-    profile_id: str,
+    profile_id: Line,
     q: Text = "",
     decision: Text = "",
     reason: Text = "",
@@ -139,21 +140,21 @@ def profile(  # noqa: PLR0917 - as many as the address may hold
 
 
 @router.post("/profiles/{profile_id}/pause")
-def pause(profile_id: str, person: Operator, stage: Stage, form: Filled) -> Response:
+def pause(profile_id: Line, person: Operator, stage: Stage, form: Filled) -> Response:
     """Pause trading."""
     stage.pause(profile_id, form.act(person), form.reason)
     return leads_to(f"{form.back_to(profile_id)}?told=paused")
 
 
 @router.post("/profiles/{profile_id}/resume")
-def resume(profile_id: str, person: Operator, stage: Stage, form: Filled) -> Response:
+def resume(profile_id: Line, person: Operator, stage: Stage, form: Filled) -> Response:
     """Let the bot trade again."""
     stage.resume(profile_id, form.act(person), form.reason)
     return leads_to(f"{form.back_to(profile_id)}?told=resumed")
 
 
 @router.post("/profiles/{profile_id}/dry-run")
-def dry_run(profile_id: str, person: Operator, stage: Stage, form: Filled) -> Response:
+def dry_run(profile_id: Line, person: Operator, stage: Stage, form: Filled) -> Response:
     """Start a dry run, and show how it goes."""
     return leads_to(batch_address(stage.dry_run(profile_id, form.act(person))))
 
@@ -163,7 +164,7 @@ def dry_run(profile_id: str, person: Operator, stage: Stage, form: Filled) -> Re
 
 @router.get("/profiles/{profile_id}/lifecycle")
 def lifecycle(  # noqa: PLR0917 - the address and what answers it
-    request: Request, person: Viewer, stage: Stage, profile_id: str, symbol: Text, trade_id: Text
+    request: Request, person: Viewer, stage: Stage, profile_id: Line, symbol: Text, trade_id: Text
 ) -> Response:
     """One lifecycle: the ledger beside the exchange, and why it was decided so."""
     key = LifecycleKey(profile_id=profile_id, symbol=symbol, trade_id=trade_id)
@@ -184,7 +185,7 @@ def batch(  # noqa: PLR0917 - the address and what answers it
     request: Request,
     person: Viewer,
     stage: Stage,
-    batch_id: str,
+    batch_id: Line,
     part: Text = "",
     check: int = 0,
 ) -> Response:
@@ -250,7 +251,7 @@ def _judged(stage: Operations, person: Person, plan: Batch) -> GoShown:
 
 
 @router.post("/batches/{batch_id}/apply")
-def apply(batch_id: str, person: Approver, stage: Stage, form: Filled) -> Response:
+def apply(batch_id: Line, person: Approver, stage: Stage, form: Filled) -> Response:
     """Apply a plan; the number of its rows must have been typed."""
     plan = stage.batch(batch_id)
     rows = plan.counts.get(Decision.DRY_RUN, 0)
@@ -265,7 +266,7 @@ def apply(batch_id: str, person: Approver, stage: Stage, form: Filled) -> Respon
 
 @router.get("/batches/{batch_id}/{name}")
 def undo_preview(
-    request: Request, person: Viewer, stage: Stage, batch_id: str, name: str
+    request: Request, person: Viewer, stage: Stage, batch_id: Line, name: Line
 ) -> Response:
     """What a rollback or a reinstate would change."""
     title, words = _undo_words(name)
@@ -286,7 +287,7 @@ def undo_preview(
 
 
 @router.post("/batches/{batch_id}/{name}")
-def undo(batch_id: str, name: str, person: Approver, stage: Stage, form: Filled) -> Response:
+def undo(batch_id: Line, name: Line, person: Approver, stage: Stage, form: Filled) -> Response:
     """Roll back, or reinstate."""
     _undo_words(name)
     stage.undo(name, batch_id, form.act(person))
