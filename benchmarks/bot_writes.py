@@ -1,4 +1,4 @@
-"""What our two indexes cost the bot: one row at a time, each in a transaction of its own.
+"""What our indexes cost the bot: one row at a time, each in a transaction of its own.
 
     python -m benchmarks.bot_writes [--small] [--json]
 

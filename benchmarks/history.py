@@ -40,7 +40,12 @@ PROFILE = "p1"
 ROUNDS, QUICK_ROUNDS = 3, 9
 PATIENCE_MS = 600_000
 LIFECYCLE = "CREATE INDEX orders_lifecycle ON orders (profile_id, trade_id)"
-OURS = ("orders_unghost_detection", "orders_unghost_touched")
+OURS = (
+    "orders_unghost_detection",
+    "orders_unghost_times",
+    "orders_unghost_exchange_order",
+    "orders_unghost_client_order",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,14 +62,17 @@ class Times:
 
 
 class Ledger:
-    """It grows by old rows, and by new ones that were touched just now."""
+    """It grows by rows older than all before, and by new ones that were touched just now."""
 
     def __init__(self, conninfo: str) -> None:
         self.conninfo, self.rows = conninfo, 0
+        self.oldest = datetime.now(UTC) - timedelta(hours=1)
 
     def old(self, rows: int) -> None:
-        """Up to this length."""
-        fill(self.conninfo, rows - self.rows, first=self.rows // 2)
+        """Up to this length. History gets longer, and what lies in a window of it stays."""
+        more = rows - self.rows
+        fill(self.conninfo, more, first=self.rows // 2, newest=self.oldest)
+        self.oldest -= timedelta(seconds=more // 2)
         self.rows = rows
 
     def new(self, rows: int) -> None:

@@ -44,7 +44,12 @@ def test_init_makes_indexes_on_orders_only_when_told_to(place, database_url):
     place.environment["DATABASE_URL"] = database_url
     plain, told = place.run("init", "--json"), place.run("init", "--indexes", "--json")
     assert plain.data["indexes"] == []
-    assert told.data["indexes"] == ["orders_unghost_detection", "orders_unghost_touched"]
+    assert told.data["indexes"] == [
+        "orders_unghost_detection",
+        "orders_unghost_times",
+        "orders_unghost_exchange_order",
+        "orders_unghost_client_order",
+    ]
     assert "Every index on orders is there already." in place.run("init", "--indexes").out
 
 

@@ -83,7 +83,7 @@ def test_a_hint_for_other_profiles_is_not_followed(bench):
 
 def test_without_the_indexes_everything_is_looked_at(bench):
     first = looked(bench, None)
-    bench.run("DROP INDEX orders_unghost_touched")
+    bench.run("DROP INDEX orders_unghost_times")
     assert looked(bench, first.hint).full
 
 

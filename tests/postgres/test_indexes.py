@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
@@ -11,11 +13,14 @@ from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.indexes import WORTH_IT_ROWS, create_indexes, missing_indexes
 from unghost.adapters.postgres.ledger import PostgresLedger
 from unghost.adapters.postgres.migrations import migrate
+from unghost.adapters.postgres.reading import filled_words
 from unghost.adapters.postgres.requirements import check_database
 from unghost.errors import DatabaseError, LedgerSchemaError
 
 BOTH = ("orders_unghost_detection", "orders_unghost_lifecycle")
-ALL = (*BOTH, "orders_unghost_touched")
+TIMES = "orders_unghost_times"
+IDS = ("orders_unghost_exchange_order", "orders_unghost_client_order")
+ALL = (*BOTH, TIMES, *IDS)
 NAMES = (
     "SELECT indexrelid::regclass::text AS name FROM pg_index"
     " WHERE indrelid = to_regclass('orders') ORDER BY 1"
@@ -42,10 +47,12 @@ def fill(database):
     """Ten thousand lifecycles that were closed, and one that was not."""
     execute(
         database,
-        "INSERT INTO orders (order_id, profile_id, symbol, trade_id, action, status, quantity)"
+        "INSERT INTO orders (order_id, profile_id, symbol, trade_id, action, status, quantity,"
+        " exchange_order_id, client_order_id, created_at, updated_at)"
         " SELECT 'o-' || n, 'main', 'BTCUSDT', 't-' || n / 2,"
-        " CASE n % 2 WHEN 0 THEN 'ENTRY' ELSE 'EXIT' END, 'filled', 1"
-        " FROM generate_series(0, 20000) AS n",
+        " CASE n % 2 WHEN 0 THEN 'ENTRY' ELSE 'EXIT' END, 'filled', 1, 'e-' || n, 'c-' || n, at, at"
+        " FROM generate_series(0, 20000) AS n,"
+        " LATERAL (SELECT now() - n * interval '1 minute' AS at) AS long_ago",
     )
     with database.outside_transactions() as connection:
         connection.execute("VACUUM ANALYZE orders")
@@ -63,23 +70,77 @@ def test_they_are_made_once_and_nothing_is_lost(empty_database):
     assert [one.key.trade_id for one in before] == ["t-10000"]
 
 
-def test_detection_reads_the_covering_index_alone(empty_database):
+def plan_of(database, name, **values):
+    """How the server would answer, where reading the whole table is the last resort."""
+    statement = PostgresLedger(database).statement(name, values)
+    with database.transaction(read_only=True) as connection:
+        # The table is so small that other ways look as cheap, by the release of the server.
+        connection.execute("SET LOCAL enable_seqscan = off")
+        if name == "detect":
+            connection.execute("SET LOCAL enable_bitmapscan = off")
+        return str(connection.execute(f"EXPLAIN {statement}").fetchall())
+
+
+@pytest.fixture
+def indexed(empty_database):
+    migrate(empty_database)
     execute(empty_database, STANDARD)
     fill(empty_database)
     create_indexes(empty_database)
     with empty_database.outside_transactions() as connection:
         connection.execute("VACUUM orders")
-    statement = PostgresLedger(empty_database).statement("detect", {"profile_id": "main"})
-    with empty_database.transaction(read_only=True) as connection:
-        # The table is so small that other ways look as cheap, by the release of the server.
-        connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
-        plan = connection.execute(f"EXPLAIN {statement}").fetchall()
-    assert "Index Only Scan using orders_unghost_detection" in str(plan)
+    return empty_database
+
+
+def test_detection_reads_the_covering_index_alone(indexed):
+    plan = plan_of(indexed, "detect", profile_id="main")
+    assert "Index Only Scan using orders_unghost_detection" in plan
+
+
+NOW = datetime.now(UTC)
+ANSWERED_BY_INDEX = {
+    "touched_trades": (TIMES,),
+    "account_rows": (TIMES, *IDS, "orders_pkey"),
+    "rows_of_strangers": (IDS[0], "orders_pkey"),
+}
+
+
+def asked_of(name):
+    """What each question is about; the window holds a hundredth of the rows."""
+    ids = [f"e-{number}" for number in range(0, 20000, 4000)]
+    window = {"symbols": ["BTCUSDT"], "start_at": NOW - timedelta(hours=3)}
+    return {
+        "touched_trades": {"profile_ids": ["main"], "since": NOW - timedelta(hours=3)},
+        "account_rows": {
+            "profile_ids": ["main"],
+            "filled": filled_words(),
+            "exchange_ids": ids,
+            **window,
+        },
+        "rows_of_strangers": {"symbols": ["BTCUSDT"], "no_strangers": ["x"], "order_ids": ids},
+    }[name]
+
+
+@pytest.mark.parametrize("name", ANSWERED_BY_INDEX)
+def test_what_a_cycle_asks_is_answered_by_indexes(indexed, name):
+    plan = plan_of(indexed, name, **asked_of(name))
+    assert "Seq Scan on orders" not in plan
+    for index in ANSWERED_BY_INDEX[name]:
+        assert f"Scan on {index}" in plan or f"Scan using {index}" in plan
+
+
+def test_an_index_on_times_is_made_anew_when_a_time_is_added(empty_database):
+    execute(empty_database, QTY_ONLY)
+    assert create_indexes(empty_database) == (*BOTH, TIMES)
+    execute(empty_database, "ALTER TABLE orders ADD COLUMN updated_at timestamptz")
+    assert missing(empty_database) == (TIMES,)
+    assert create_indexes(empty_database) == (TIMES,)
+    assert missing(empty_database) == ()
 
 
 def test_one_of_the_bot_s_own_that_does_the_same_is_enough(empty_database):
     execute(empty_database, STANDARD, "CREATE INDEX mine ON orders (trade_id, profile_id)")
-    assert missing(empty_database) == (ALL[0], ALL[2])
+    assert missing(empty_database) == (ALL[0], *ALL[2:])
 
 
 def test_a_partial_index_on_the_lifecycle_is_not_enough(empty_database):
@@ -102,23 +163,24 @@ def test_one_that_was_cut_short_is_made_anew(empty_database):
     assert create_indexes(empty_database, tell=told.append) == BOTH[:1]
     assert missing(empty_database) == ()
     assert "orders_unghost_detection" in told[0]
-    assert len(asked(empty_database, NAMES)) == 4  # these three, and the primary key
+    assert len(asked(empty_database, NAMES)) == len((*ALL, "the primary key"))
 
 
 def test_it_is_fitted_to_the_quantity_columns_that_there_are(empty_database):
     execute(empty_database, QTY_ONLY)
-    assert create_indexes(empty_database) == BOTH
+    assert create_indexes(empty_database) == (*BOTH, TIMES)
 
 
-def test_one_on_the_time_that_the_bot_has_is_enough(empty_database):
-    mine = "CREATE INDEX mine ON orders (profile_id, updated_at)"
-    execute(empty_database, STANDARD, mine)
-    assert missing(empty_database) == BOTH
+def test_those_on_the_ids_that_the_bot_has_are_enough(empty_database):
+    whole = "CREATE UNIQUE INDEX mine ON orders (client_order_id)"
+    in_part = "CREATE INDEX part ON orders (exchange_order_id) WHERE status = 'new'"
+    execute(empty_database, STANDARD, whole, in_part)
+    assert missing(empty_database) == (*BOTH, TIMES, IDS[0])
 
 
 def test_a_status_of_an_enum_can_have_no_covering_index(empty_database):
     execute(empty_database, ENUMS)
-    assert missing(empty_database) == BOTH[1:]
+    assert missing(empty_database) == (BOTH[1], TIMES)
 
 
 def test_a_partitioned_ledger_is_left_to_its_owner(empty_database):

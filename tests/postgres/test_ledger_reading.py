@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow
 from tests.postgres.test_ledger_shapes import (
     NOON,
@@ -25,6 +27,7 @@ from tests.postgres.test_ledger_shapes import (
 )
 
 from unghost.adapters.postgres.connection import Database
+from unghost.adapters.postgres.indexes import create_indexes
 from unghost.adapters.postgres.ledger import PostgresLedger
 from unghost.model import Decision, LifecycleKey
 
@@ -239,6 +242,30 @@ def test_account_rows_are_filled_rows_of_the_window(database):
     assert _account_rows(ledger) == [*found, "08-case", "12-odd"]
     both = _account_rows(ledger, profiles=("main", "other"))
     assert both == [*found, "08-case", "11-other-profile", "12-odd"]
+
+
+MOMENTS = (None, "-infinity", "0044-03-15 00:00:00+00 BC", "2020-01-01", NOON, "infinity")
+
+
+def is_within(filled_at: object, created_at: object) -> bool:
+    """By the words of `ports`: filled_at, else created_at, not before NOON, or no such time."""
+    times = [one for one in (filled_at, created_at) if one in {NOON, "2020-01-01"}]
+    return not times or times[0] == NOON
+
+
+def test_the_rows_of_the_window_are_the_same_by_index_whatever_their_times(database, database_url):
+    ledger = ledger_over(database)
+    expected = []
+    for number, times in enumerate(product(MOMENTS, repeat=3)):
+        names = dict(zip(("filled_at", "created_at", "updated_at"), times, strict=True))
+        add(database, order_id=f"{number:03}", **names)
+        if is_within(times[0], times[1]):
+            expected.append(f"{number:03}")
+    assert _account_rows(ledger) == expected
+    create_indexes(database)
+    by_index = make_conninfo(database_url, options="-c enable_seqscan=off")
+    with closing(Database(by_index)) as other:
+        assert _account_rows(PostgresLedger(other)) == expected
 
 
 def test_account_rows_of_any_time_and_symbol_that_an_id_links(database):

@@ -221,8 +221,11 @@ def test_what_is_printed_is_the_checklists_text(database, name):
 
 NOT_FOR_IT = {
     ("detection_index", ENUMS),
-    ("touched_index", ONE_QUANTITY),
     ("touched_trades", ONE_QUANTITY),
+    ("exchange_order_index", ONE_QUANTITY),
+    ("client_order_index", ONE_QUANTITY),
+    ("exchange_order_index", ENUMS),
+    ("client_order_index", ENUMS),
 }
 """An index cannot rest on the text of an enum, and nothing on a column that is not there."""
 
@@ -232,7 +235,7 @@ NOT_FOR_IT = {
 def test_what_is_printed_runs_on_every_ledger(database, name, ddl):
     ledger = ledger_over(database, ddl)
     names = ("order_ids", "profile_ids", "symbols", "trade_ids", "exchange_order_ids", "sides")
-    more = ("position_sides", "fee_currencies", "filled", "exchange_ids")
+    more = ("position_sides", "fee_currencies", "filled", "exchange_ids", "no_strangers")
     arrays = {name: ["1"] for name in (*names, *more)}
     numbers = {name: [Decimal(1)] for name in ("quantities", "prices", "fees")}
     times = {"filled_ats": [NOON], "start_at": NOON, "since": NOON}

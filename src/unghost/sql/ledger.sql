@@ -58,7 +58,7 @@ ORDER BY lifecycle.profile_id, lifecycle.symbol, lifecycle.trade_id;
 SELECT DISTINCT {profile_id}::text AS profile_id, o.trade_id::text AS trade_id
 FROM orders AS o
 WHERE {profile_id} = ANY(%(profile_ids)s::text[])
-  AND o.updated_at >= {since}
+  AND {latest} >= %(since)s::timestamptz
   AND o.trade_id IS NOT NULL;
 
 -- name: open_trades
@@ -156,25 +156,32 @@ FROM orders AS o
 {recorded}
 WHERE {order_id} = ANY(%(order_ids)s::text[]);
 
+-- name: latest
+-- never before a row's own time, nor its last touch; what has no time counts as of all times
+GREATEST(COALESCE({filled_time}, {created_time}, 'infinity'::timestamptz), {touched_moment})
+
 -- name: account_rows
--- what already accounts for fills: rows in the window, and rows of any time that an id links
+-- what already accounts for fills: rows in the window, and rows of any time that an id links. Each
+-- way is one that an index answers; where one is missing, the table is read once for all of them
 SELECT {row_columns}
 FROM orders AS o
 {recorded}
 WHERE {profile_id} = ANY(%(profile_ids)s::text[])
   AND {status_lower} = ANY(%(filled)s::text[])
   AND (
-      ({symbol} = ANY(%(symbols)s::text[])
+      ({latest} >= %(start_at)s::timestamptz
+       AND {symbol} = ANY(%(symbols)s::text[])
        AND ({at} IS NULL OR {at} >= %(start_at)s::timestamptz))
       OR {order_id} = ANY(%(exchange_ids)s::text[])
       OR {exchange_order_id} = ANY(%(exchange_ids)s::text[])
       OR {client_order_id} = ANY(%(exchange_ids)s::text[])
-      OR {order_id} IN (
+      OR {order_id} = ANY(ARRAY(
           SELECT a.backfill_order_id
           FROM reconciliation_backfill_audit AS a
-          WHERE a.exchange_order_id = ANY(%(exchange_ids)s::text[])
-             OR a.exchange_client_order_id = ANY(%(exchange_ids)s::text[])
-      )
+          WHERE a.backfill_order_id IS NOT NULL
+            AND (a.exchange_order_id = ANY(%(exchange_ids)s::text[])
+                 OR a.exchange_client_order_id = ANY(%(exchange_ids)s::text[]))
+      ))
   );
 
 -- name: rows_of_strangers
@@ -187,11 +194,12 @@ WHERE {symbol} = ANY(%(symbols)s::text[])
   AND (
       {order_id} = ANY(%(order_ids)s::text[])
       OR {exchange_order_id} = ANY(%(order_ids)s::text[])
-      OR {order_id} IN (
+      OR {order_id} = ANY(ARRAY(
           SELECT a.backfill_order_id
           FROM reconciliation_backfill_audit AS a
-          WHERE a.exchange_order_id = ANY(%(order_ids)s::text[])
-      )
+          WHERE a.backfill_order_id IS NOT NULL
+            AND a.exchange_order_id = ANY(%(order_ids)s::text[])
+      ))
   );
 
 -- name: candidates

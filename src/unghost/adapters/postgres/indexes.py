@@ -2,7 +2,8 @@
 
 Detection reads every filled row of a profile; with the covering index it reads them from the index
 alone, grouped already. The loop's fast path needs to find what was written last and the rows of a
-lifecycle. Whoever does not want them loses time and nothing else.
+lifecycle; what already accounts for fills is found by its time and by the ids of orders. Whoever
+does not want them loses time and nothing else.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Final
 from psycopg import Connection, sql
 
 from unghost.adapters.postgres.connection import Database
-from unghost.adapters.postgres.schema import LedgerShape, read_shape
+from unghost.adapters.postgres.schema import TIMES, LedgerShape, read_shape
 from unghost.adapters.postgres.sql_blocks import block, composed
 from unghost.adapters.postgres.statements import printable, require_readable, suits
 from unghost.errors import LedgerSchemaError
@@ -31,6 +32,9 @@ __all__ = [
 WORTH_IT_ROWS: Final = 100_000
 """Below this length of `orders` nobody notices the difference."""
 
+KINDS: Final = ("detection", "lifecycle", "times", "exchange_order", "client_order")
+"""What there is to make, the most useful first."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Index:
@@ -44,7 +48,7 @@ class Index:
 def missing_indexes(conn: Connection[dict[str, Any]]) -> tuple[Index, ...]:
     """What a usable index of the table does not do yet; nothing where none could be made."""
     shape = read_shape(conn)
-    found = _present(conn)
+    found = _present(conn, shape)
     if found is None or not found["plain"]:
         return ()
     return tuple(_missing(shape, found))
@@ -52,7 +56,7 @@ def missing_indexes(conn: Connection[dict[str, Any]]) -> tuple[Index, ...]:
 
 def table_length(conn: Connection[dict[str, Any]]) -> int:
     """Rows of `orders` as the statistics have it; 0 where there is no table."""
-    found = _present(conn)
+    found = _present(conn, read_shape(conn))
     return 0 if found is None else int(found["rows"])
 
 
@@ -65,8 +69,9 @@ def create_indexes(
     where the role does not own the table.
     """
     with database.transaction(read_only=True) as conn:
-        require_readable(read_shape(conn))
-        found = _present(conn)
+        shape = read_shape(conn)
+        require_readable(shape)
+        found = _present(conn, shape)
         wanted = missing_indexes(conn)
     if found is not None and not found["plain"]:
         raise LedgerSchemaError(
@@ -76,26 +81,27 @@ def create_indexes(
     for index in wanted:
         tell(f"Making the index {index.name}; the bot goes on writing meanwhile.")
         _make(database, index, broken=index.name in (found or {}).get("broken", ()))
+    if wanted:
+        with database.outside_transactions() as conn:
+            conn.execute(block("indexes", "take_stock"))
     return tuple(index.name for index in wanted)
 
 
-def _present(conn: Connection[dict[str, Any]]) -> dict[str, Any] | None:
-    return conn.execute(block("indexes", "present")).fetchone()
+def _present(conn: Connection[dict[str, Any]], shape: LedgerShape) -> dict[str, Any] | None:
+    times = [name for name in TIMES if shape.has(name)]
+    return conn.execute(block("indexes", "present"), {"times": times}).fetchone()
 
 
 def _missing(shape: LedgerShape, found: dict[str, Any]) -> Iterator[Index]:
-    if not found["has_detection"] and suits("detection_index", shape):
-        yield _index("orders_unghost_detection", "detection_index", shape)
-    if not found["has_lifecycle"]:
-        yield _index("orders_unghost_lifecycle", "lifecycle_index", shape)
-    if not found["has_touched"] and suits("touched_index", shape):
-        yield _index("orders_unghost_touched", "touched_index", shape)
+    for kind in KINDS:
+        if not found[f"has_{kind}"] and suits(f"{kind}_index", shape):
+            yield _index(f"orders_unghost_{kind}", f"{kind}_index", shape)
 
 
 def can_hint(conn: Connection[dict[str, Any]], shape: LedgerShape) -> bool:
     """Whether what was touched, and the rows of a lifecycle, are found without reading the rest."""
-    found = _present(conn)
-    has_both = found is not None and found["has_touched"] and found["has_lifecycle"]
+    found = _present(conn, shape)
+    has_both = found is not None and found["has_times"] and found["has_lifecycle"]
     return bool(has_both) and suits("touched_trades", shape)
 
 

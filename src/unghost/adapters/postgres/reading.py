@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from sys import intern
 from typing import Any, Final
 
@@ -46,6 +47,8 @@ _FEW_WORDS: Final = (
     "fee_currency",
 )
 """Columns in which thousands of rows say the same: one text is kept for all of them."""
+
+_KEPT_NUMBERS: Final = 16_384
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
@@ -266,12 +269,24 @@ def _lifecycle(sums: Mapping[str, Any], rows: Mapping[Trade, list[LedgerRow]]) -
 
 def _ledger_row(found: Mapping[str, Any]) -> LedgerRow:
     numbers = {name: _decimal(found[name]) for name in ("quantity", "price", "fee")}
-    times = {name: utc_or_none(found[name]) for name in ("filled_at", "created_at", "updated_at")}
+    times = _times(found)
     words = {name: found[name] and intern(found[name]) for name in _FEW_WORDS}
     return LedgerRow(**{**found, **numbers, **times, **words})
 
 
+def _times(found: Mapping[str, Any]) -> dict[str, datetime | None]:
+    """A bot often stamps a row with the same moment twice: one object is kept for both."""
+    same: dict[datetime, datetime] = {}
+    told = {name: found[name] for name in ("filled_at", "created_at", "updated_at")}
+    return {
+        name: None if moment is None else same.setdefault(moment, _utc(moment))
+        for name, moment in told.items()
+    }
+
+
+@lru_cache(maxsize=_KEPT_NUMBERS)
 def _decimal(text: str | None) -> Decimal | None:
+    """Sizes, prices and fees recur from row to row; as with words, one object is kept for each."""
     return None if text is None else Decimal(text)
 
 

@@ -42,10 +42,13 @@ PRINTABLE: Final[Mapping[str, str]] = {
     "open_lifecycles": "ledger",
     "touched_trades": "ledger",
     "account_rows": "ledger",
+    "rows_of_strangers": "ledger",
     "insert": "ledger",
     "detection_index": "indexes",
     "lifecycle_index": "indexes",
-    "touched_index": "indexes",
+    "times_index": "indexes",
+    "exchange_order_index": "indexes",
+    "client_order_index": "indexes",
 }
 """What `unghost sql NAME` prints, and the file it is in."""
 
@@ -54,12 +57,15 @@ _KEPT_SHAPES: Final = 8
 
 _KEPT_STATEMENTS: Final = 32 * _KEPT_SHAPES
 _MOMENTS: Final = frozenset({"timestamp with time zone", "timestamp without time zone"})
-_NEEDED: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
-    "detection_index": ("status", frozenset({"text", "character varying"})),
-    "touched_index": ("updated_at", _MOMENTS),
-    "touched_trades": ("updated_at", _MOMENTS),
+_WORD_TYPES: Final = frozenset({"text", "character varying"})
+_NEEDED: Final[Mapping[str, tuple[tuple[str, ...], frozenset[str]]]] = {
+    "detection_index": (("status",), _WORD_TYPES),
+    "touched_trades": (("updated_at",), _MOMENTS),
+    "times_index": (("filled_at", "created_at", "updated_at"), _MOMENTS),
+    "exchange_order_index": (("exchange_order_id",), _WORD_TYPES),
+    "client_order_index": (("client_order_id",), _WORD_TYPES),
 }
-"""Statements that rest on a column that a ledger may not have, or have of another type."""
+"""Statements that rest on one of these columns, which a ledger may lack or have of another type."""
 
 _KEYS = ("order_id", "profile_id", "symbol", "trade_id", "action", "status")
 _WORDS = ("side", "position_side", "fee_currency")
@@ -70,10 +76,9 @@ _TEXT_TYPES = frozenset({"text", "character varying", "character", "citext", "na
 _FLOAT_TYPES = frozenset({"real", "double precision"})
 _NAIVE_TYPES = frozenset({"timestamp without time zone", "date"})
 _TIME_TYPES = _NAIVE_TYPES | {"timestamp with time zone"}
+_ROW, _BARE = sql.SQL("o.{}"), sql.SQL("{}")
 _NO_TEXT = sql.SQL("NULL::text")
 _NO_TIME = sql.SQL("NULL::timestamptz")
-_SINCE = sql.SQL("%(since)s::timestamptz")
-_SINCE_NAIVE = sql.SQL("(%(since)s::timestamptz AT TIME ZONE 'UTC')")
 _PARAMETER = re.compile(r"%\((\w+)\)s|%%")
 
 
@@ -141,9 +146,9 @@ def printable(name: str, shape: LedgerShape, values: Mapping[str, object] | None
         raise UsageError(f"no statement is called {name!r}; there are: {', '.join(PRINTABLE)}")
     require_readable(shape)
     if not suits(name, shape):
-        column, types = _NEEDED[name]
+        columns, types = _NEEDED[name]
         raise LedgerSchemaError(
-            f"{name} is not for this ledger: it needs a column {column} of type"
+            f"{name} is not for this ledger: it needs a column {' or '.join(columns)} of type"
             f" {' or '.join(sorted(types))}; unghost does without"
         )
     known = values or {}
@@ -155,8 +160,8 @@ def suits(name: str, shape: LedgerShape) -> bool:
     """Whether the statement can run on the ledger. An index cannot rest on the text of an enum."""
     if name not in _NEEDED:
         return True
-    column, types = _NEEDED[name]
-    return shape.has(column) and shape.columns[column].base_type in types
+    columns, types = _NEEDED[name]
+    return any(shape.has(one) and shape.columns[one].base_type in types for one in columns)
 
 
 def _printed(found: re.Match[str], values: Mapping[str, object]) -> str:
@@ -249,19 +254,33 @@ def _keeps_floats(shape: LedgerShape) -> bool:
 
 def _time_holes(shape: LedgerShape) -> dict[str, sql.Composable]:
     holes = {name: _time(shape, name) for name in _TIMES}
-    naive = shape.has("updated_at") and _is_naive(shape, "updated_at")
-    holes["since"] = _SINCE_NAIVE if naive else _SINCE
     at = sql.SQL("COALESCE({}, {})").format(holes["filled_at"], holes["created_at"])
-    return {**holes, "at": at}
+    latest, indexed = _latest(shape, _ROW), _latest(shape, _BARE)
+    return {**holes, "at": at, "latest": latest, "indexed": indexed}
 
 
-def _time(shape: LedgerShape, name: str) -> sql.Composable:
-    """A time column as aware UTC; a naive one is read as UTC (FAILURES 12)."""
+def _latest(shape: LedgerShape, place: sql.SQL) -> sql.Composed:
+    """The moment that the index on times holds; an index names its columns without an alias."""
+    holes = {
+        "filled_time": _time(shape, "filled_at", place),
+        "created_time": _time(shape, "created_at", place),
+        "touched_moment": _moment(shape, "updated_at", place),
+    }
+    return _fill("ledger", "latest", holes)
+
+
+def _time(shape: LedgerShape, name: str, place: sql.SQL | None = None) -> sql.Composable:
+    """A time column as aware UTC, NULL where it is no time."""
+    moment = _moment(shape, name, place or _ROW)
+    return moment if moment is _NO_TIME else _fill("ledger", "time", {"moment": moment})
+
+
+def _moment(shape: LedgerShape, name: str, place: sql.SQL) -> sql.Composable:
+    """A time column as it is, aware; a naive one is read as UTC (FAILURES 12)."""
     if not shape.has(name) or shape.columns[name].base_type not in _TIME_TYPES:
         return _NO_TIME
     zone = "({}::timestamp AT TIME ZONE 'UTC')" if _is_naive(shape, name) else "{}::timestamptz"
-    moment = sql.SQL(zone).format(_of_row(name))
-    return _fill("ledger", "time", {"moment": moment})
+    return sql.SQL(zone).format(place.format(sql.SQL(name)))
 
 
 # --- the insert --------------------------------------------------------------------------------
