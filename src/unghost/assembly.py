@@ -32,7 +32,7 @@ from unghost.settings import Profile, Profiles, QuantityUnit, Settings, load_pro
 from unghost.settings.profiles import EXAMPLE
 
 if TYPE_CHECKING:
-    from unghost.adapters.exchange import ExchangeAccount
+    from unghost.adapters.exchange import ExchangeAccount, Paces
     from unghost.adapters.postgres.chain import Verification
     from unghost.adapters.postgres.connection import Database
     from unghost.adapters.postgres.figures import Figures
@@ -150,8 +150,13 @@ def _configured(profiles: Profiles, name: str) -> Profile:
 # --- exchange ----------------------------------------------------------------------------------
 
 
-def open_exchange(settings: Settings, profile: Profile) -> ExchangeAccount:
-    """The profile's exchange account. Raises ConfigurationError for a missing secret."""
+def open_exchange(
+    settings: Settings, profile: Profile, *, paces: Paces | None = None
+) -> ExchangeAccount:
+    """The profile's exchange account; `paces` are those of a process that opens one after another.
+
+    Raises ConfigurationError for a missing secret.
+    """
     key = profile.secret(profile.api_key_env)
     secret = profile.secret(profile.secret_env)
     password = profile.secret(profile.password_env) if profile.password_env else ""
@@ -169,7 +174,7 @@ def open_exchange(settings: Settings, profile: Profile) -> ExchangeAccount:
         account=profile.account,
         rate_limit_ms=profile.rate_limit_ms,
     )
-    return ExchangeAccount(spec, cache=FileMarkets(settings.home / "markets"))
+    return ExchangeAccount(spec, cache=FileMarkets(settings.home / "markets"), paces=paces)
 
 
 class NoExchange:
@@ -237,6 +242,7 @@ class House:
     profiles: Profiles
     database: Database
     conninfo: str
+    paces: Paces
     only: str | None = None
     """The one profile that is meant; None means all."""
 
@@ -256,7 +262,8 @@ class House:
         with ExitStack() as stack:
             exchange: Exchange = NoExchange()
             if needs_exchange:
-                account = open_exchange(settings, _configured(self.profiles, chosen))
+                profile = _configured(self.profiles, chosen)
+                account = open_exchange(settings, profile, paces=self.paces)
                 exchange = stack.enter_context(closing(account))
                 stack.enter_context(self.figures.counting(chosen, exchange))
             yield _desk(settings, self.profiles, chosen, database=self.database, exchange=exchange)
@@ -293,12 +300,18 @@ def open_house(
         only = choose_profile(profiles, only)
     with ExitStack() as stack:
         conninfo = stack.enter_context(_conninfo(settings, tell))
+        from unghost.adapters.exchange import Paces
         from unghost.adapters.postgres.connection import Database
 
         database = stack.enter_context(closing(Database(conninfo)))
         require_migrated(database)
         yield House(
-            settings=settings, profiles=profiles, database=database, conninfo=conninfo, only=only
+            paces=Paces(divided_by=settings.pace_divided_by),
+            settings=settings,
+            profiles=profiles,
+            database=database,
+            conninfo=conninfo,
+            only=only,
         )
 
 

@@ -172,6 +172,7 @@ WRONG = [
     ("UNGHOST_LOOP_SECONDS", "90", "divide an hour"),
     ("UNGHOST_LOOP_SECONDS", "0", "from 1 to"),
     ("UNGHOST_LOOP_CONCURRENCY", "9", "from 1 to 8"),
+    ("UNGHOST_PACE_DIVIDED_BY", "0", "from 1 to 1000"),
     ("UNGHOST_FULL_SCAN_MINUTES", "1441", "from 0 to 1440"),
     ("UNGHOST_NOTIFY", "", "set but empty"),
     ("UNGHOST_NOTIFY_SECONDS", "-1", "seconds"),

@@ -332,6 +332,14 @@ class Settings(BaseSettings):
         "how many profiles one process of the loop works on at a time",
         default=1,
     )
+    pace_divided_by: Annotated[int, BeforeValidator(parsing.whole(1, 1000, "processes"))] = (
+        _setting(
+            "UNGHOST_PACE_DIVIDED_BY",
+            "how many processes of serve and worker ask exchanges from one address: each keeps to"
+            " its part of the pace",
+            default=1,
+        )
+    )
     notify: Annotated[SecretStr | None, BeforeValidator(_secret)] = _setting(
         "UNGHOST_NOTIFY",
         "where notifications go: addresses of apprise, parted by spaces",

@@ -5,6 +5,7 @@ from unghost.adapters.exchange.connection import ConnectionSpec, SecretValue
 from unghost.adapters.exchange.findings import Finding, Verdict
 from unghost.adapters.exchange.kept_markets import FileMarkets
 from unghost.adapters.exchange.markets import InProcessMarkets, MarketsCache
+from unghost.adapters.exchange.pace import Paces
 from unghost.adapters.exchange.retrying import RetryPolicy
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Finding",
     "InProcessMarkets",
     "MarketsCache",
+    "Paces",
     "RetryPolicy",
     "SecretValue",
     "Verdict",

@@ -15,6 +15,7 @@ from unghost.adapters.exchange.doctor import examine
 from unghost.adapters.exchange.failures import ReadFailed
 from unghost.adapters.exchange.findings import Finding, Verdict
 from unghost.adapters.exchange.markets import MarketsCache, names_of, resolution
+from unghost.adapters.exchange.pace import Paces
 from unghost.adapters.exchange.retrying import RetryPolicy, require_still_asked, silence
 from unghost.adapters.exchange.venues import reader_for
 from unghost.adapters.exchange.venues.reader import incomplete_fills, unknown_position
@@ -50,6 +51,7 @@ class ExchangeAccount:
         cache: MarketsCache | None = None,
         clock: Clock = lambda: datetime.now(UTC),
         side_by_side: int = SIDE_BY_SIDE,
+        paces: Paces | None = None,
     ) -> None:
         silence()
         self._spec = spec
@@ -65,6 +67,7 @@ class ExchangeAccount:
             policy=self._policy,
             cache=cache,
             clock=clock,
+            paces=paces,
         )
         self._reloaded_for: set[str] = set()
         self._lock = Lock()

@@ -43,6 +43,7 @@ from unghost.adapters.exchange.markets import (
     Listing,
     MarketsCache,
 )
+from unghost.adapters.exchange.pace import Paces
 from unghost.adapters.exchange.retrying import Patience, RetryPolicy
 from unghost.adapters.exchange.strict import to_ms
 from unghost.errors import ConfigurationError
@@ -113,7 +114,23 @@ class _Strict:
 
     unghost_calls: Counter[str]
     unghost_verbs: frozenset[str]
+    options: dict[str, Any]
     unghost_origins: Mapping[str, str]
+    unghost_wait: Callable[[float], Awaitable[None]] | None
+
+    def calculate_rate_limiter_cost(
+        self, api: Any, method: Any, path: str, *rest: Any, **more: Any
+    ) -> float:
+        """CCXT's weight of a call, or the one that the venue's reader knows to be true."""
+        told: float = super().calculate_rate_limiter_cost(api, method, path, *rest, **more)  # type: ignore[misc]  # ccxt carries no types
+        true: float = self.options.get("trueWeights", {}).get(path, 0)
+        return max(told, true)
+
+    async def throttle(self, cost: Any = None) -> None:
+        """Wait for the pace of the process, then for CCXT's own of this connection."""
+        if self.unghost_wait is not None:
+            await self.unghost_wait(1.0 if cost is None else float(cost))
+        await super().throttle(cost)  # type: ignore[misc]  # ccxt carries no types
 
     async def fetch(
         self, url: str, method: str = "GET", headers: Any = None, body: Any = None
@@ -195,7 +212,9 @@ def _trust(certificates: str) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=certificates)
 
 
-def _build(spec: ConnectionSpec, settings: Mapping[str, Any], verbs: frozenset[str]) -> Any:
+def _build(
+    spec: ConnectionSpec, settings: Mapping[str, Any], verbs: frozenset[str], paces: Paces | None
+) -> Any:
     """The strict CCXT object. ConfigurationError where CCXT knows no such exchange."""
     ccxt = _ccxt()
     if spec.exchange not in ccxt.exchanges:
@@ -211,6 +230,7 @@ def _build(spec: ConnectionSpec, settings: Mapping[str, Any], verbs: frozenset[s
         exchange.unghost_origins = true_origins(exchange.urls["api"], spec.base_url)
         exchange.urls["api"] = moved(exchange.urls["api"], spec.base_url)
     _set_pace(exchange, spec)
+    exchange.unghost_wait = None if paces is None else paces.waiting(spec, exchange)
     exchange.ssl_context = _trust(exchange.cafile)
     if spec.is_loopback:
         # CCXT waits a quarter of a second for TLS to close, of which there is none.
@@ -269,6 +289,7 @@ class ReadOnlyClient:
         policy: RetryPolicy | None = None,
         cache: MarketsCache | None = None,
         clock: Clock = lambda: datetime.now(UTC),
+        paces: Paces | None = None,
     ) -> None:
         self.account = spec.account
         self.exchange_id = spec.exchange
@@ -281,7 +302,7 @@ class ReadOnlyClient:
         self._markets_until = clock()
         self._closed = False
         self._failed: Counter[str] = Counter()
-        self.__exchange = _build(spec, settings or {}, verbs)
+        self.__exchange = _build(spec, settings or {}, verbs, paces)
 
     def calls(self) -> CallLog:
         """HTTP calls so far by path, repeats included, and their failures by kind."""

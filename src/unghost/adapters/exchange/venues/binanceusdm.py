@@ -91,8 +91,13 @@ class BinanceUsdmReader:
         {
             # Limits here are per minute: a rolling window lets a short burst through at once.
             "rateLimiterAlgorithm": "rollingWindow",
-            # An empty table of brackets keeps CCXT from reading the true one: nobody needs it.
-            "options": {"defaultType": "swap", "leverageBrackets": {}},
+            # An empty table of brackets keeps CCXT from reading the true one: nobody needs it. The
+            # weights are the exchange's own; CCXT takes these calls for 1, five times too little.
+            "options": {
+                "defaultType": "swap",
+                "leverageBrackets": {},
+                "trueWeights": {"positionRisk": 5, "balance": 5},
+            },
         }
     )
 
