@@ -20,7 +20,7 @@ from unghost.adapters.postgres.events import EventLog
 from unghost.assembly import open_house
 from unghost.demo.venue.faults import Fault, FaultKind
 from unghost.worker.cycles import run_profile
-from unghost.worker.queue import cron_of, open_queue, put_back_stalled, put_cycle
+from unghost.worker.queue import cron_of, open_queue, put_back_stalled, put_cycles
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def put_all(house, notifier):
     async def put():
         app = open_queue(house, notifier)
         async with app.open_async():
-            return [await put_cycle(app, name) for name in house.names()]
+            return await put_cycles(app, house.names())
 
     return asyncio.run(put())
 
@@ -147,15 +147,33 @@ def test_the_console_shows_a_run_that_died_as_interrupted_and_the_event(bench, s
 
 def test_one_job_at_most_waits_for_a_profile(queue, configured):
     with opened(configured(("main", "second"), UNGHOST_LOOP="dry_run")) as (house, notifier):
-        assert put_all(house, notifier) == [True, True]
-        assert put_all(house, notifier) == [False, False]
+        assert [put_all(house, notifier), put_all(house, notifier)] == [2, 0]
+        queue.run("DELETE FROM procrastinate_jobs WHERE lock = 'unghost:second'")
+        assert put_all(house, notifier) == 1
+
+
+def test_two_beats_at_once_put_each_profile_once(queue, configured):
+    """Both look before either has put its jobs: one statement of the two is refused as a whole."""
+    with opened(configured(("main", "second", "third"), UNGHOST_LOOP="dry_run")) as (
+        house,
+        notifier,
+    ):
+
+        async def beats():
+            app = open_queue(house, notifier)
+            async with app.open_async():
+                others = asyncio.gather(*(put_cycles(app, house.names()) for _ in range(4)))
+                return sum(await others)
+
+        assert asyncio.run(beats()) == 3
+    assert queue.rows("SELECT count(*) FROM procrastinate_jobs") == [(3,)]
 
 
 def test_two_workers_share_fifty_profiles(queue, configured):
     names = tuple(f"p{number:02}" for number in range(50))
     settings = configured(names, UNGHOST_LOOP="dry_run", UNGHOST_LOOP_SECONDS="3600")
     with opened(settings) as (house, notifier):
-        assert all(put_all(house, notifier))
+        assert put_all(house, notifier) == 50
         done = "SELECT count(*) FROM reconciliation_loop WHERE finished_at IS NOT NULL"
         with process("worker"), process("worker"):
             until(lambda: queue.rows(done) == [(50,)])

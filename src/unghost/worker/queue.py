@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -35,6 +37,7 @@ CONNECTIONS: Final = 4
 URGENT: Final = 10
 """Beats and recoveries are short, and go before cycles."""
 
+TODO: Final = Status.TODO.value
 MINUTE: Final = 60
 
 
@@ -70,8 +73,7 @@ def open_queue(house: House, notifier: Notifier) -> App:
     @app.periodic(cron=cron_of(house.settings.loop_seconds))
     @app.task(name=BEAT, queue=QUEUE, queueing_lock=BEAT, priority=URGENT)
     async def beat(timestamp: int) -> None:  # noqa: ARG001 - procrastinate hands it over
-        for profile_id in house.names():
-            await put_cycle(app, profile_id)
+        await put_cycles(app, house.names())
 
     @app.periodic(cron=cron_of(RECOVER_SECONDS))
     @app.task(name=RECOVER, queue=QUEUE, queueing_lock=RECOVER, priority=URGENT)
@@ -81,15 +83,30 @@ def open_queue(house: House, notifier: Notifier) -> App:
     return app
 
 
-async def put_cycle(app: App, profile_id: str) -> bool:
-    """Put one job for the profile, unless one waits already; tells whether it was put."""
-    lock = f"unghost:{profile_id}"
-    task = app.configure_task(CYCLE, lock=lock, queueing_lock=lock, queue=QUEUE)
+async def put_cycles(app: App, profile_ids: Sequence[str]) -> int:
+    """Put one job for each profile for which none waits, in one statement; returns how many."""
+    waiting = await app.job_manager.list_jobs_async(queue=QUEUE, task=CYCLE, status=TODO)
+    there = {job.queueing_lock for job in waiting}
+    jobs = [job for job in map(partial(_cycle_job, app), profile_ids) if job.lock not in there]
     try:
-        await task.defer_async(profile_id=profile_id)
+        return len(await app.job_manager.batch_defer_jobs_async(jobs)) if jobs else 0
+    except AlreadyEnqueued:
+        # Another beat was here at the same moment, and a statement puts all or nothing.
+        return sum([await _put(app, job) for job in jobs])
+
+
+async def _put(app: App, job: Job) -> bool:
+    try:
+        await app.job_manager.defer_job_async(job)
     except AlreadyEnqueued:
         return False
     return True
+
+
+def _cycle_job(app: App, profile_id: str) -> Job:
+    lock = f"unghost:{profile_id}"
+    task = app.configure_task(CYCLE, lock=lock, queueing_lock=lock, queue=QUEUE)
+    return task.make_new_job(profile_id=profile_id)
 
 
 async def put_back_stalled(app: App, *, stalled_seconds: int = STALLED_SECONDS) -> int:
