@@ -6,15 +6,18 @@ and its owner. A test that alters a table takes `own_bench`, whose database nobo
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from tests.conftest import TEMPLATE, database_from
+from tests.conftest import TEMPLATE, database_from, fill_template, open_folder
 from tests.cycle.bench import Bench, grant, open_bench
 from tests.cycle.wire import Wire, wire_to
+from tests.other_server import FragileServer
 
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.grants import Roles
@@ -104,6 +107,29 @@ def own_bench(shared_url: str, database_url: str, roles: Roles, street: Venue) -
     yield opened
     opened.close()
     database.close()
+
+
+@pytest.fixture(scope="session")
+def fragile_server() -> Iterator[FragileServer]:
+    """A server of its own, which a test may end."""
+    folder = open_folder()
+    made = FragileServer(folder / "fragile")
+    made.start()
+    yield made
+    made.end()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def fragile_bench(fragile_server: FragileServer, roles: Roles, street: Venue) -> Iterator[Bench]:
+    """A bench whose database is on the fragile server."""
+    with database_from(fragile_server.conninfo, "template1") as conninfo:
+        fill_template(conninfo)
+        grant(conninfo, roles)
+        with closing(Database(make_conninfo(conninfo, user=roles.service))) as database:
+            opened = open_bench(conninfo, roles, database, street)
+            yield opened
+            opened.close()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import LiteralString
 
 import psycopg
@@ -53,13 +53,15 @@ def refused(bench: Bench, desk: Desk, sentence: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def assert_repaired(bench: Bench) -> None:
+def assert_repaired(bench: Bench, *trade_ids: str) -> None:
     """Nothing was written so far; the next cycle writes it, and all agrees."""
     assert bench.backfills() == []
     bench.venue.clear_faults()
-    assert told(bench.apply()) == [("t-1", *APPLIED)]
-    written = bench.rows("SELECT order_id FROM orders WHERE order_id LIKE 'BFILL-%'")
-    recorded = "SELECT backfill_order_id FROM reconciliation_backfill_audit WHERE decision = %s"
+    assert told(bench.apply()) == [(name, *APPLIED) for name in trade_ids or ("t-1",)]
+    written = bench.rows("SELECT order_id FROM orders WHERE order_id LIKE 'BFILL-%' ORDER BY 1")
+    recorded = """
+        SELECT backfill_order_id FROM reconciliation_backfill_audit WHERE decision = %s ORDER BY 1
+    """
     assert bench.rows(recorded, "APPLIED") == written
     assert bench.rows(recorded, "PENDING_APPLY") == []
     with closing(Database(bench.database_url)) as database:
@@ -126,3 +128,50 @@ def test_a_deadlock_with_somebody_who_locks_the_other_way_round(own_bench):
         waiting[0].result(timeout=60)
         other.rollback()
     assert_repaired(own_bench)
+
+
+FILLER = """
+    WITH filler AS (
+        INSERT INTO reconciliation_backfill_batch (batch_id, profile_id, mode, status, actor)
+        VALUES ('filler', 'filler', 'dry_run', 'finished', 'nobody') RETURNING batch_id
+    )
+    INSERT INTO reconciliation_backfill_audit
+        (batch_id, profile_id, symbol, trade_id, decision, reason, actor, fingerprint)
+    SELECT batch_id, 'filler', 'BTCUSDT', n::text, 'NO_GO', 'exchange_not_flat', 'nobody',
+        repeat('x', 1000)
+    FROM filler, generate_series(1, 1500) AS n
+"""
+"""More than the server needs room for besides the audit."""
+
+GHOSTS = 40
+"""More audit rows than find room in the last page."""
+
+SIZE = "SELECT pg_relation_size('reconciliation_backfill_audit')"
+DECISIONS = """
+    SELECT decision, count(*) FROM reconciliation_backfill_audit
+    WHERE profile_id = 'main' GROUP BY 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "left"), ((1, []), (3, [("PENDING_APPLY", GHOSTS)])), ids=("intents", "settling")
+)
+def test_the_disk_of_the_audit_is_full(fragile_bench, fragile_server, call, left):
+    """The server cannot make the table's file larger: for the intents, or for what became of them
+    in the transaction that has inserted the rows.
+    """
+    names = [f"t-{number:02}" for number in range(GHOSTS)]
+    for number, name in enumerate(names):
+        fragile_bench.ghost(name, f"0.{number + 101}")
+    fragile_bench.pause()
+    fragile_bench.run(FILLER)
+    with ExitStack() as full:
+
+        def fill_up(_: object) -> None:
+            ((size,),) = fragile_bench.rows(SIZE)
+            full.enter_context(fragile_server.full_at(size))
+
+        fragile_bench.venue.before("positionRisk", fill_up, call=call)
+        refused(fragile_bench, fragile_bench.desk, "The database's disk is full: make room on it")
+        assert fragile_bench.rows(DECISIONS) == left
+    assert_repaired(fragile_bench, *names)

@@ -2,153 +2,110 @@
 
 A process of its own does one operation (`nursery.py`), and its wire to the database kills it
 (SIGKILL) at the chosen point (`statements.py`). Then the next run comes, and the books must be what
-an undisturbed run makes of them.
+an undisturbed run makes of them. The same points serve for the end of the server.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
 
-import psycopg
 from psycopg.conninfo import make_conninfo
-from tests.cycle.bench import ETH, Bench, batch_id, hours_ago
-from tests.cycle.conftest import WIPE
-from tests.proofs import bystander
+from tests.cycle.bench import Bench
+from tests.proofs.bystander import OPERATIONS
 from tests.proofs.nursery import Nursery
-from tests.proofs.statements import CrashPoint, Moment, StatementWire
+from tests.proofs.staging import EndState, Stage
+from tests.proofs.statements import CrashPoint, Moment
+
+from unghost.adapters.postgres.connection import Database
+from unghost.errors import UnghostError
 
 _KILLED = "unghost that is killed"
-_STILL_CONNECTED = (
-    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
-)
+_STILL_CONNECTED = """
+    SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s
+"""
 _SILENCE_SECONDS = 30
-_OURS = "order_id LIKE 'BFILL-%'"
-_BOOKS = f"""
-    SELECT to_jsonb(o) - CASE WHEN {_OURS} THEN '{{created_at,updated_at}}'::text[] ELSE '{{}}' END
-    FROM orders o ORDER BY order_id
-"""  # noqa: S608 - nothing of it comes from outside
-_RECORD = """
-    SELECT trade_id, backfill_order_id, filled_qty, reverted_at IS NOT NULL
-    FROM reconciliation_backfill_audit WHERE decision = 'APPLIED' ORDER BY 2
-"""
-_PLAN = """
-    SELECT trade_id, backfill_order_id, filled_qty, fingerprint
-    FROM reconciliation_backfill_audit WHERE decision = 'DRY_RUN' AND batch_id = (
-        SELECT batch_id FROM reconciliation_backfill_batch ORDER BY started_at DESC LIMIT 1
-    )
-    ORDER BY 2
-"""
-"""What the newest batch planned; nothing where it was an apply."""
-
-_LOOSE_ENDS = """
-    SELECT 'audit', audit_id::text FROM reconciliation_backfill_audit
-    WHERE decision = 'PENDING_APPLY'
-    UNION ALL
-    SELECT 'batch', batch_id FROM reconciliation_backfill_batch WHERE status = 'running'
-    UNION ALL
-    SELECT 'untold', batch_id FROM reconciliation_backfill_batch AS b
-    WHERE status = 'interrupted' AND 1 <> (
-        SELECT count(*) FROM reconciliation_event
-        WHERE event_type = 'BATCH_INTERRUPTED' AND payload ->> 'batch_id' = b.batch_id
-    )
-"""
-"""Intents that nothing became of, runs that nobody closed, ends that were not told just once."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class EndState:
-    """What must be the same, however a run was disturbed."""
-
-    orders: tuple[Any, ...]
-    applied: tuple[Any, ...]
-    planned: tuple[Any, ...]
-
-
-class Lab:
-    """One small ledger that each operation is done on again and again."""
+class Kills:
+    """A process that does one operation ends at a point."""
 
     def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self.wire = StatementWire(bench.service_url)
+        self.stage = Stage(bench)
         self._nursery = Nursery(bench.venue.base_url)
-        _open_ledger(bench)
-        bench.run("CREATE TABLE bot_rows AS TABLE orders")
 
     def close(self) -> None:
-        self.wire.close()
+        self.stage.close()
         self._nursery.close()
 
     def undisturbed(self, operation: str) -> tuple[list[str], EndState]:
         """The statements of a whole run, and what it leaves."""
-        batch = self._stage(operation)
-        assert self._run(operation, batch, None) == 0, operation
-        return list(self.wire.statements), self.end_state()
+        assert self._run(operation, self.stage.set(operation), None) == 0, operation
+        return list(self.stage.wire.statements), self.stage.end_state()
 
     def disturbed(self, operation: str, point: CrashPoint) -> EndState:
         """End the process at the point, run the operation again, and tell what is left.
 
         Raises AssertionError where the process was not killed, or the record has loose ends.
         """
-        batch = self._stage(operation)
+        batch = self.stage.set(operation)
         code = self._run(operation, batch, point)
-        assert code == -9, f"{operation} was not killed {point}: it ended with {code}"
+        assert code == -signal.SIGKILL, f"the process was not killed: it ended with {code}"
         self._await_silence()
-        bystander.AFTERWARDS[operation](self.bench.desk, batch)
-        assert self.bench.rows(_LOOSE_ENDS) == [], f"{operation}, {point}"
-        return self.end_state()
-
-    def end_state(self) -> EndState:
-        return EndState(
-            orders=tuple(map(repr, self.bench.rows(_BOOKS))),
-            applied=tuple(self.bench.rows(_RECORD)),
-            planned=tuple(self.bench.rows(_PLAN)),
-        )
-
-    def _stage(self, operation: str) -> str:
-        """The ledger as the operation finds it; the batch that it is about."""
-        self._wipe()
-        if operation in {"dry run", "apply"}:
-            return ""
-        if operation == "pinned apply":
-            return batch_id(self.bench.dry_run())
-        batch = batch_id(self.bench.apply())
-        if operation == "reinstate":
-            bystander.undo(self.bench.desk, batch)
-        return batch
-
-    def _wipe(self) -> None:
-        with psycopg.connect(self.bench.database_url) as connection:
-            for statement in WIPE:
-                connection.execute(statement)
-            connection.execute("INSERT INTO orders SELECT * FROM bot_rows")
-        self.bench.pause()
+        return self.stage.made_good(operation, batch)
 
     def _await_silence(self) -> None:
         """Until the server has heard that the process is gone: only then are its locks free."""
         deadline = time.monotonic() + _SILENCE_SECONDS
-        while self.bench.rows(_STILL_CONNECTED, _KILLED):
+        while self.stage.bench.rows(_STILL_CONNECTED, _KILLED):
             assert time.monotonic() < deadline, "the server keeps the connections of a dead process"
 
     def _run(self, operation: str, batch: str, point: CrashPoint | None) -> int:
-        conninfo = make_conninfo(self.wire.conninfo, application_name=_KILLED)
+        conninfo = make_conninfo(self.stage.wire.conninfo, application_name=_KILLED)
         pid = self._nursery.fork(operation, batch, conninfo)
-        self.wire.watch(pid, point)
+        self.stage.wire.watch(partial(os.kill, pid, signal.SIGKILL), point)
         return self._nursery.go()
 
 
-def _open_ledger(bench: Bench) -> None:
-    """A ghost closed by two orders, one with a remainder of dust, and one that stays open."""
-    bench.opened("t-two", "0.5", at=hours_ago(9))
-    for hours in (8, 7):
-        bench.trade("sell", "0.25", at=hours_ago(hours), price="41000")
-    entry = bench.trade("buy", "0.3", at=hours_ago(6))
-    bench.book("t-dust", "ENTRY", "0.3005", at=hours_ago(6), exchange_order_id=entry)
-    bench.trade("sell", "0.3", at=hours_ago(5), price="40500")
-    bench.ghost("t-eth", "2", symbol=ETH)
-    bench.book("t-never", "ENTRY", "1", symbol="SOLUSDT", price="150", at=hours_ago(4))
+class Outages:
+    """The database ends at a point and comes back, and the process that spoke to it lives on."""
+
+    def __init__(self, bench: Bench, outage: Callable[[], object]) -> None:
+        self.stage = Stage(bench)
+        self._outage = outage
+
+    def close(self) -> None:
+        self.stage.close()
+
+    def undisturbed(self, operation: str) -> tuple[list[str], EndState]:
+        """The statements of a whole run, and what it leaves."""
+        assert self._run(operation, self.stage.set(operation), None) is None
+        return list(self.stage.wire.statements), self.stage.end_state()
+
+    def disturbed(self, operation: str, point: CrashPoint) -> EndState:
+        """Let the outage come at the point, and the next run after it.
+
+        Raises AssertionError where it did not come, where more than a sentence was said of it, or
+        where the record has loose ends.
+        """
+        batch = self.stage.set(operation)
+        said = self._run(operation, batch, point)
+        assert self.stage.wire.struck, "the run was over before"
+        assert said is None or "\n" not in str(said), said
+        return self.stage.made_good(operation, batch)
+
+    def _run(self, operation: str, batch: str, point: CrashPoint | None) -> UnghostError | None:
+        self.stage.wire.watch(self._outage, point)
+        with closing(Database(self.stage.wire.conninfo)) as database:
+            try:
+                OPERATIONS[operation](self.stage.bench.new_desk(database=database), batch)
+            except UnghostError as error:
+                return error
+        return None
 
 
 def points(statements: list[str]) -> Iterator[CrashPoint]:
@@ -156,3 +113,16 @@ def points(statements: list[str]) -> Iterator[CrashPoint]:
     for number in range(1, len(statements) + 1):
         for moment in Moment:
             yield CrashPoint(number=number, moment=moment)
+
+
+def chosen_points(statements: list[str], share: int) -> list[CrashPoint]:
+    """Those after which something is different, and one in `share` of the others."""
+    return [one for one in points(statements) if _matters(one, statements[one.number - 1], share)]
+
+
+def _matters(point: CrashPoint, text: str, share: int) -> bool:
+    """Between two statements that write nothing, an end is like any other."""
+    if text == "COMMIT":
+        return point.moment is Moment.AFTER
+    writes = text.startswith(("INSERT", "UPDATE")) or "INSERT INTO orders" in text
+    return (writes and point.moment is Moment.AFTER) or point.number % share == 0

@@ -14,8 +14,8 @@ Written by `make proof` from the results of its runs; change nothing here by han
 """
 WORDS: Final = {
     "crash points": "A process is killed before and after each statement of a dry run, an apply, a"
-    " pinned apply, a rollback and a reinstate; the next run must leave what an undisturbed one"
-    " leaves",
+    " pinned apply, a rollback and a reinstate, and the server under it crashes at the same points;"
+    " the next run must leave what an undisturbed one leaves",
     "fault matrix": "Every fault of an exchange, at every call of a cycle, on each simulated venue",
     "races": "Several applies at once, and a bot that writes meanwhile",
     "chain": "The hash chain of the record: tampering is found, concurrent writers do not fork it",

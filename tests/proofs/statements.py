@@ -1,15 +1,15 @@
 """A wire to the database that knows where a statement begins and where its answer ends.
 
-It numbers the statements of a client, and kills its process before or after a chosen one.
+It numbers the statements of a client, and strikes before or after a chosen one: what happens there,
+the end of the client or of the server, is the test's to say.
 """
 
 from __future__ import annotations
 
-import os
 import select
-import signal
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -56,9 +56,9 @@ class StatementWire:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self._point: CrashPoint | None = None
-        self._pid: int | None = None
+        self._strike: Callable[[], object] | None = None
         self.statements: list[str] = []
-        self.struck = threading.Event()
+        self.struck = False
         self.conninfo = make_conninfo(
             conninfo,
             host="127.0.0.1",
@@ -68,12 +68,12 @@ class StatementWire:
         )
         threading.Thread(target=self._accept, name="statements", daemon=True).start()
 
-    def watch(self, pid: int | None, point: CrashPoint | None) -> None:
-        """Begin to count anew; end the process `pid` at the point."""
+    def watch(self, strike: Callable[[], object], point: CrashPoint | None) -> None:
+        """Begin to count anew; call `strike` at the point, once."""
         with self._lock:
-            self._pid, self._point = pid, point
+            self._strike, self._point = strike, point
             self.statements = []
-            self.struck.clear()
+            self.struck = False
 
     def close(self) -> None:
         self._listener.close()
@@ -101,10 +101,10 @@ class StatementWire:
 
     def strike(self) -> None:
         with self._lock:
-            pid, self._pid = self._pid, None
-        if pid is not None:
-            os.kill(pid, signal.SIGKILL)
-        self.struck.set()
+            strike, self._strike = self._strike, None
+        if strike is not None:
+            self.struck = True
+            strike()
 
 
 class _Conversation:

@@ -189,6 +189,9 @@ _BY_STATE: Final = {
     "57014": "The database stopped a statement that ran longer than its time limit:"
     " run the command again when the database is less busy.",
 }
+_NO_ROOM: Final = re.compile(r"could not extend file|no space left|quota exceeded", re.IGNORECASE)
+"""Not every file system says it in a way for which PostgreSQL has a code."""
+
 _LOST: Final = (
     "The connection to the database at {place} was lost: nothing of this transaction was kept."
 )
@@ -211,8 +214,9 @@ def statement_failed(error: Exception, target: Target, *, lost: bool) -> Databas
 
 
 def _explained(error: psycopg.Error, target: Target) -> str:
-    sentence = _BY_STATE.get(error.sqlstate or "", "The database refused a statement: {detail}.")
     told = error.diag
+    state = "53100" if _NO_ROOM.search(told.message_primary or "") else error.sqlstate or ""
+    sentence = _BY_STATE.get(state, "The database refused a statement: {detail}.")
     return sentence.format(
         place=target.place,
         role=target.role or "(unnamed)",
