@@ -1,7 +1,7 @@
 """Real CCXT clients pointed at a simulated venue.
 
-`ask` and `sync_client` speak Binance's protocol unless a module's own fixture of that name
-fills in another `face`.
+`ask`, `tell` and `sync_client` speak Binance's protocol, unless a module's own fixture `face` names
+another.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import ccxt
 import ccxt.async_support
 import pytest
+from tests.venue.deals import DAY, trade
 
 from unghost.demo.venue import Venue, running_venue
 from unghost.demo.venue.server import WeightMeter
@@ -90,10 +91,16 @@ def early_in_a_minute() -> None:
 
 
 @pytest.fixture
-def sync_client(venue: Venue) -> Connect:
+def face() -> str:
+    """Whose protocol the clients speak."""
+    return "binanceusdm"
+
+
+@pytest.fixture
+def sync_client(venue: Venue, face: str) -> Connect:
     """Build a synchronous client for an account of the venue."""
 
-    def connect(account: str = "main", face: str = "binanceusdm", **changes: Any) -> Client:
+    def connect(account: str = "main", **changes: Any) -> Client:
         settings = options_of(venue.world.account(account), face) | changes
         return pointed(getattr(ccxt, face)(settings), venue.base_url)
 
@@ -101,13 +108,18 @@ def sync_client(venue: Venue) -> Connect:
 
 
 @pytest.fixture
-def ask(venue: Venue) -> Ask:
+def tell(sync_client: Connect) -> Ask:
+    """As `ask`, by a synchronous client: those are quick to make."""
+    return lambda question, account="main", **changes: question(sync_client(account, **changes))
+
+
+@pytest.fixture
+def ask(venue: Venue, face: str) -> Ask:
     """Ask one question of the venue by a fresh asynchronous client and close the client."""
 
     def asked(
         question: Callable[[Client], Awaitable[T]],
         account: str = "main",
-        face: str = "binanceusdm",
         **changes: Any,
     ) -> T:
         async def run() -> T:
@@ -121,6 +133,15 @@ def ask(venue: Venue) -> Ask:
         return asyncio.run(run())
 
     return asked
+
+
+@pytest.fixture
+def busy(world: World) -> World:
+    """2300 fills, seven to a millisecond, so that pages of 100 end inside one."""
+    start = world.clock.now_ms() - DAY
+    for number in range(2300):
+        trade(world, "buy", "1", at=start + number // 7)
+    return world
 
 
 @pytest.fixture

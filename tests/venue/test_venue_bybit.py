@@ -1,11 +1,13 @@
-"""Bybit's face: what a real client reads, pages, windows, execution types and the door."""
+"""Bybit's face: cursor pages, windows, execution types and the door.
+
+What it has in common with OKX's is in `test_venue_bybit_and_okx.py`.
+"""
 
 from __future__ import annotations
 
 import hmac
 from dataclasses import replace
 from decimal import Decimal
-from functools import partial
 from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote
@@ -13,42 +15,18 @@ from urllib.parse import unquote
 import ccxt
 import pytest
 import requests
+from tests.venue.deals import BTC, DAY, ETH, HOUR, trade
 
 from unghost.demo.venue import Venue, running_venue
 from unghost.demo.venue.bybit import execution_id
 from unghost.demo.world import Listing, World
 
-BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
-HOUR = 3600 * 1000
-DAY = 24 * HOUR
 WEEK = 7 * DAY
 
 
 @pytest.fixture
-def ask(ask: Any) -> Any:
-    return partial(ask, face="bybit")
-
-
-@pytest.fixture
-def sync_client(sync_client: Any) -> Any:
-    return partial(sync_client, face="bybit")
-
-
-@pytest.fixture
-def tell(sync_client: Any) -> Any:
-    """As `ask`, by a synchronous client: those are quick to make."""
-    return lambda question, account="main", **changes: question(sync_client(account, **changes))
-
-
-def trade(world: World, side: str, quantity: str, account: str = "main", **changes: Any) -> Any:
-    return world.execute(
-        account=account,
-        symbol=changes.pop("symbol", BTC),
-        side=side,
-        quantity=Decimal(quantity),
-        price=Decimal(changes.pop("price", 100)),
-        **changes,
-    )
+def face() -> str:
+    return "bybit"
 
 
 def ids(rows: list[Any]) -> list[str]:
@@ -64,15 +42,6 @@ def told_types(client: Any, **params: Any) -> list[str]:
 
 
 # Markets
-
-
-def test_both_kinds_of_client_load_the_markets(sync_client: Any, ask: Any) -> None:
-    markets = sync_client().load_markets()
-    assert markets == ask(lambda client: client.load_markets())
-    btc = markets[BTC]
-    assert (btc["id"], btc["linear"], btc["contractSize"]) == ("BTCUSDT", True, "1")
-    assert (btc["precision"]["amount"], btc["precision"]["price"]) == ("0.001", "0.1")
-    assert len(markets) == 14
 
 
 def test_a_client_without_settings_finds_spot_under_the_same_native_ids(sync_client: Any) -> None:
@@ -119,12 +88,6 @@ def test_what_is_listed_elsewhere_is_not_told(world: World) -> None:
         assert [row["symbol"] for row in executions(client)["list"]] == ["ETHUSDT"]
 
 
-def test_the_time_is_the_world_s(sync_client: Any, venue: Venue) -> None:
-    venue.skew(HOUR)
-    client = sync_client()
-    assert abs(client.fetch_time() - client.milliseconds() - HOUR) < 1000
-
-
 # Positions
 
 
@@ -132,17 +95,6 @@ def test_a_flat_account_has_no_rows_but_a_named_symbol_has_an_empty_one(tell: An
     assert tell(lambda client: client.fetch_positions()) == []
     (row,) = tell(lambda client: client.fetch_positions([BTC]))
     assert (row["contracts"], row["side"], row["info"]["side"]) == ("0", None, "")
-
-
-@pytest.mark.parametrize(
-    ("side", "name", "raw"), (("buy", "long", "Buy"), ("sell", "short", "Sell"))
-)
-def test_a_one_way_position(tell: Any, world: World, side: str, name: str, raw: str) -> None:
-    trade(world, side, "2.5")
-    (row,) = tell(lambda client: client.fetch_positions())
-    assert (row["side"], row["contracts"], row["hedged"]) == (name, "2.5", False)
-    assert (row["info"]["side"], row["info"]["positionIdx"]) == (raw, 0)
-    assert row["entryPrice"] == "100"
 
 
 def test_both_legs_of_a_hedged_position(tell: Any, world: World) -> None:
@@ -186,23 +138,7 @@ def test_positions_need_a_symbol_or_a_coin(sync_client: Any) -> None:
     assert client.fetch_positions(None, {"settleCoin": "USDC"}) == []
 
 
-def test_an_override_contradicts_the_fills(tell: Any, world: World) -> None:
-    trade(world, "buy", "1")
-    world.override_position(account="main", symbol=BTC, quantity=Decimal(-7))
-    (row,) = tell(lambda client: client.fetch_positions())
-    assert (row["side"], row["contracts"]) == ("short", "7")
-
-
 # Executions
-
-
-@pytest.fixture
-def busy(world: World) -> World:
-    """2300 fills, seven to a millisecond, so that pages of 100 end inside one."""
-    start = world.clock.now_ms() - DAY
-    for number in range(2300):
-        trade(world, "buy", "1", at=start + number // 7)
-    return world
 
 
 def test_2300_executions_are_all_read_by_the_cursor(ask: Any, busy: World, venue: Venue) -> None:
@@ -231,12 +167,6 @@ def test_newest_first_and_without_order_within_a_millisecond(sync_client: Any, b
     newest = [execution_id(fill.fill_id) for fill in reversed(busy.fills("main", BTC))]
     assert {row["execId"] for row in rows} != set(newest[:100])
     assert [row["execId"] for row in rows] != sorted((r["execId"] for r in rows), reverse=True)
-
-
-def test_the_client_s_own_paging_stops_short(tell: Any, busy: World) -> None:
-    since = busy.clock.now_ms() - 2 * DAY
-    rows = tell(lambda client: client.fetch_my_trades(BTC, since, None, {"paginate": True}))
-    assert 0 < len(rows) < 2300
 
 
 def test_a_page_holds_50_unless_asked_for_up_to_100(sync_client: Any, busy: World) -> None:
@@ -290,18 +220,6 @@ def test_half_a_window_is_completed_to_seven_days(sync_client: Any, world: World
     assert told(startTime=now - 20 * DAY) == [made[19]]
     assert told(endTime=now - 8 * DAY) == [made[9]]
     assert told(startTime=now - 741 * DAY) == []  # deeper than two years
-
-
-def test_a_fill_with_all_its_facts(tell: Any, world: World) -> None:
-    changes = {"order_id": "99", "client_order_id": "bot-1", "fee": Decimal("-0.01"), "maker": True}
-    trade(world, "sell", "0.5", "hedged", position_side="short", **changes)
-    (fill,) = tell(lambda client: client.fetch_my_trades(BTC), "hedged")
-    (true,) = world.fills("hedged")
-    assert (fill["id"], fill["order"]) == (execution_id(true.fill_id), "99")
-    assert (fill["side"], fill["amount"], fill["timestamp"]) == ("sell", "0.500", true.at)
-    assert (fill["price"], fill["cost"], fill["takerOrMaker"]) == ("100.0", "50.0", "maker")
-    assert (fill["fee"]["currency"], fill["fee"]["cost"]) == ("USDT", "-0.01")
-    assert fill["info"]["orderLinkId"] == "bot-1"
 
 
 def test_a_fill_tells_how_much_it_closed(tell: Any, world: World) -> None:
@@ -369,14 +287,6 @@ def test_an_order_of_the_exchange_has_no_id_of_the_client(sync_client: Any, vari
     assert [(row["orderLinkId"], row["createType"]) for row in rows] == [("", "CreateByLiq")]
 
 
-def test_accounts_do_not_see_each_other(tell: Any, varied: World) -> None:
-    assert tell(lambda client: client.fetch_positions(), "hedged") == []
-    assert (
-        tell(lambda client: client.fetch_my_trades(BTC, None, None, {"execType": ""}), "hedged")
-        == []
-    )
-
-
 @pytest.mark.parametrize(
     ("params", "complaint"),
     (
@@ -407,17 +317,6 @@ def test_nothing_was_traded_in_other_categories(
 
 
 # Orders
-
-
-def test_orders_carry_the_client_id_and_what_they_filled(tell: Any, world: World) -> None:
-    trade(world, "sell", "2", order_id="7", client_order_id="bot-1")
-    trade(world, "sell", "2", order_id="8", order_quantity=Decimal(3))
-    (closed,) = tell(lambda client: client.fetch_closed_orders(BTC))
-    assert (closed["id"], closed["clientOrderId"], closed["status"]) == ("7", "bot-1", "closed")
-    assert (closed["amount"], closed["filled"], closed["average"]) == ("2.000", "2.000", "100")
-    assert closed["fee"] == {"currency": "USDT", "cost": "0.10000000"}
-    (resting,) = tell(lambda client: client.fetch_open_orders(BTC))
-    assert (resting["id"], resting["filled"], resting["remaining"]) == ("8", "2.000", "1")
 
 
 def test_one_order_by_either_id(sync_client: Any, world: World) -> None:
@@ -492,14 +391,6 @@ def test_a_key_tells_whose_it_is_and_what_it_may_do(sync_client: Any, world: Wor
 # The door
 
 
-@pytest.mark.parametrize(
-    ("changes", "code"), (({"secret": "another"}, "10004"), ({"apiKey": "nobody"}, "10003"))
-)
-def test_a_wrong_key_or_secret_is_refused(tell: Any, changes: dict[str, str], code: str) -> None:
-    with pytest.raises(ccxt.AuthenticationError, match=code):
-        tell(lambda client: client.fetch_positions(), **changes)
-
-
 def signed(venue: Venue, query: str, at: int, window: str = "5000") -> dict[str, str]:
     text = f"{at}main-key{window}{query}"
     return {
@@ -543,29 +434,6 @@ def test_the_time_must_be_within_the_window(
 def test_a_request_without_a_signature_is_refused(venue: Venue) -> None:
     answer = requests.get(f"{venue.base_url}/v5/account/info", timeout=5).json()
     assert (answer["retCode"], "sign params" in answer["retMsg"]) == (10001, True)
-
-
-def test_a_path_that_does_not_exist(venue: Venue) -> None:
-    answers = (
-        requests.get(f"{venue.base_url}/v5/nothing", timeout=5),
-        requests.post(f"{venue.base_url}/v5/market/time", timeout=5),
-    )
-    assert [(each.status_code, each.json()["retCode"]) for each in answers] == [(404, 10404)] * 2
-
-
-@pytest.mark.parametrize("offset_ms", (-HOUR, HOUR))
-def test_a_clock_that_is_off_is_refused_until_the_client_adjusts(
-    ask: Any, tell: Any, venue: Venue, offset_ms: int
-) -> None:
-    venue.skew(offset_ms)
-    with pytest.raises(ccxt.InvalidNonce, match="10002"):
-        tell(lambda client: client.fetch_my_trades(BTC))
-
-    async def adjusted(client: Any) -> Any:
-        await client.load_time_difference()
-        return await client.fetch_my_trades(BTC)
-
-    assert ask(adjusted) == []
 
 
 @pytest.mark.usefixtures("early_in_a_minute")

@@ -1,4 +1,7 @@
-"""OKX's face: contracts, positions in both modes, bills in pages, orders and the door."""
+"""OKX's face: contracts, legs, bills in pages, orders by age and the door.
+
+What it has in common with Bybit's is in `test_venue_bybit_and_okx.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,47 +9,21 @@ import base64
 import hmac
 from dataclasses import replace
 from decimal import Decimal
-from functools import partial
 from hashlib import sha256
 from typing import Any
 
 import ccxt
 import pytest
 import requests
+from tests.venue.deals import BTC, DAY, DOGE, ETH, trade
 
 from unghost.demo.venue import Venue, running_venue
 from unghost.demo.world import Part, World
 
-BTC, ETH, DOGE = "BTC/USDT:USDT", "ETH/USDT:USDT", "DOGE/USDT:USDT"
-HOUR = 3600 * 1000
-DAY = 24 * HOUR
-
 
 @pytest.fixture
-def ask(ask: Any) -> Any:
-    return partial(ask, face="okx")
-
-
-@pytest.fixture
-def sync_client(sync_client: Any) -> Any:
-    return partial(sync_client, face="okx")
-
-
-@pytest.fixture
-def tell(sync_client: Any) -> Any:
-    """As `ask`, by a synchronous client: those are quick to make."""
-    return lambda question, account="main", **changes: question(sync_client(account, **changes))
-
-
-def trade(world: World, side: str, quantity: str, account: str = "main", **changes: Any) -> Any:
-    return world.execute(
-        account=account,
-        symbol=changes.pop("symbol", BTC),
-        side=side,
-        quantity=Decimal(quantity),
-        price=Decimal(changes.pop("price", 100)),
-        **changes,
-    )
+def face() -> str:
+    return "okx"
 
 
 def bills(client: Any, **params: Any) -> list[str]:
@@ -60,15 +37,6 @@ def true_bills(world: World, account: str = "main") -> list[str]:
 
 
 # Markets
-
-
-def test_both_kinds_of_client_load_the_markets(sync_client: Any, ask: Any) -> None:
-    markets = sync_client().load_markets()
-    assert markets == ask(lambda client: client.load_markets())
-    btc = markets[BTC]
-    assert (btc["id"], btc["linear"], btc["settle"]) == ("BTC-USDT-SWAP", True, "USDT")
-    assert (btc["precision"]["amount"], btc["precision"]["price"]) == ("0.1", "0.1")
-    assert len(markets) == 14
 
 
 def test_contracts_have_several_sizes(sync_client: Any) -> None:
@@ -95,30 +63,12 @@ def test_a_suspended_market_is_inactive(world: World) -> None:
         assert client.load_markets()[BTC]["active"] is False
 
 
-def test_the_time_is_the_world_s(sync_client: Any, venue: Venue) -> None:
-    venue.skew(HOUR)
-    client = sync_client()
-    assert abs(client.fetch_time() - client.milliseconds() - HOUR) < 1000
-
-
 # Positions
 
 
 def test_an_account_that_never_held_anything_has_no_rows(tell: Any) -> None:
     assert tell(lambda client: client.fetch_positions()) == []
     assert tell(lambda client: client.fetch_positions([BTC, ETH])) == []
-
-
-@pytest.mark.parametrize(
-    ("side", "name", "raw"), (("buy", "long", "250"), ("sell", "short", "-250"))
-)
-def test_a_net_position_in_contracts(
-    tell: Any, world: World, side: str, name: str, raw: str
-) -> None:
-    trade(world, side, "2.5")
-    (row,) = tell(lambda client: client.fetch_positions())
-    assert (row["side"], row["contracts"], row["contractSize"]) == (name, "250", "0.01")
-    assert (row["info"]["pos"], row["info"]["posSide"], row["hedged"]) == (raw, "net", False)
 
 
 def test_both_legs_of_a_hedged_position_are_above_zero(tell: Any, world: World) -> None:
@@ -179,23 +129,7 @@ def test_at_most_ten_instruments_are_named(sync_client: Any, world: World) -> No
     assert client.privateGetAccountPositions({"instType": "FUTURES"})["data"] == []
 
 
-def test_an_override_contradicts_the_fills(tell: Any, world: World) -> None:
-    trade(world, "buy", "1")
-    world.override_position(account="main", symbol=BTC, quantity=Decimal(-7))
-    (row,) = tell(lambda client: client.fetch_positions())
-    assert (row["side"], row["contracts"]) == ("short", "700")
-
-
 # Fills
-
-
-@pytest.fixture
-def busy(world: World) -> World:
-    """2300 fills, seven to a millisecond, so that pages of 100 end inside one."""
-    start = world.clock.now_ms() - DAY
-    for number in range(2300):
-        trade(world, "buy", "1", at=start + number // 7)
-    return world
 
 
 def test_2300_fills_are_all_read_by_bill_id(ask: Any, busy: World, venue: Venue) -> None:
@@ -213,14 +147,6 @@ def test_2300_fills_are_all_read_by_bill_id(ask: Any, busy: World, venue: Venue)
     told = ask(read)
     assert sorted(told, reverse=True) == true_bills(busy)
     assert (len(told), len(venue.requests("fills-history"))) == (2300, 24)
-
-
-@pytest.mark.parametrize("direction", ("forward", "backward"))
-def test_the_client_s_own_paging_does_not_read_all(tell: Any, busy: World, direction: str) -> None:
-    since = busy.clock.now_ms() - 2 * DAY
-    params = {"paginate": True, "paginationDirection": direction}
-    rows = tell(lambda client: client.fetch_my_trades(BTC, since, None, params))
-    assert 0 < len(rows) < 2300
 
 
 def test_a_page_is_the_newest_hundred_at_most(sync_client: Any, busy: World) -> None:
@@ -258,17 +184,13 @@ def test_a_self_trade_shares_its_trade_id_but_no_bill(tell: Any, world: World) -
     assert len({row["info"]["billId"] for row in rows}) == 2
 
 
-def test_a_fill_with_all_its_facts(tell: Any, world: World) -> None:
-    changes = {"order_id": "99", "client_order_id": "bot1", "fee": Decimal("0.01"), "maker": True}
-    trade(world, "sell", "0.5", "hedged", position_side="short", **changes)
+@pytest.mark.parametrize("leg", ("long", "short"))
+def test_a_fill_names_its_leg_and_its_bill(tell: Any, world: World, leg: str) -> None:
+    trade(world, "sell", "0.5", "hedged", position_side=leg, fee=Decimal("0.01"))
     (fill,) = tell(lambda client: client.fetch_my_trades(BTC), "hedged")
     (true,) = world.fills("hedged")
-    assert (fill["id"], fill["order"]) == (str(true.fill_id), "99")
-    assert (fill["side"], fill["amount"], fill["timestamp"]) == ("sell", "50", true.at)
-    assert (fill["cost"], fill["takerOrMaker"]) == ("50", "maker")
-    assert fill["fee"] == {"currency": "USDT", "cost": "0.01"}
-    assert (fill["info"]["clOrdId"], fill["info"]["posSide"]) == ("bot1", "short")
-    assert (fill["info"]["fee"], fill["info"]["billId"]) == ("-0.01", str(true.record_id))
+    assert (fill["info"]["posSide"], fill["info"]["billId"]) == (leg, str(true.record_id))
+    assert (fill["info"]["fee"], fill["fee"]["cost"]) == ("-0.01", "0.01")
 
 
 def test_a_rebate_is_above_zero_on_the_wire(tell: Any, world: World) -> None:
@@ -340,24 +262,7 @@ def test_bad_parameters_are_refused(
         sync_client().privateGetTradeFillsHistory(params)
 
 
-def test_accounts_do_not_see_each_other(tell: Any, world: World) -> None:
-    trade(world, "buy", "1")
-    assert tell(lambda client: client.fetch_positions(), "hedged") == []
-    assert tell(lambda client: client.fetch_my_trades(BTC), "hedged") == []
-
-
 # Orders
-
-
-def test_orders_are_told_in_contracts(tell: Any, world: World) -> None:
-    trade(world, "sell", "2", order_id="7", client_order_id="bot1", reduce_only=True)
-    trade(world, "sell", "2", order_id="8", order_quantity=Decimal(3))
-    (closed,) = tell(lambda client: client.fetch_closed_orders(BTC))
-    assert (closed["id"], closed["clientOrderId"], closed["status"]) == ("7", "bot1", "closed")
-    assert (closed["amount"], closed["filled"], closed["average"]) == ("200", "200", "100")
-    assert (closed["reduceOnly"], closed["fee"]["cost"]) == (True, "0.1")
-    (resting,) = tell(lambda client: client.fetch_open_orders(BTC))
-    assert (resting["id"], resting["filled"], resting["amount"]) == ("8", "200", "300")
 
 
 def test_one_order_by_either_id(sync_client: Any, world: World) -> None:
@@ -437,19 +342,6 @@ def test_the_configuration_tells_mode_account_and_permissions(
 # The door
 
 
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    (
-        ({"secret": "another"}, "50113"),
-        ({"apiKey": "nobody"}, "50111"),
-        ({"password": "forgotten"}, "50105"),
-    ),
-)
-def test_wrong_credentials_are_refused(tell: Any, changes: dict[str, str], code: str) -> None:
-    with pytest.raises(ccxt.AuthenticationError, match=code):
-        tell(lambda client: client.fetch_positions(), **changes)
-
-
 def test_what_is_signed_includes_the_query(venue: Venue, world: World) -> None:
     stamp = ccxt.Exchange.iso8601(world.clock.now_ms())
     path = "/api/v5/account/positions?instType=SWAP"
@@ -486,29 +378,6 @@ def test_half_a_request_is_refused(venue: Venue, header: str, value: str, code: 
     answer = requests.get(url, headers=headers, timeout=5)
     assert (answer.status_code, answer.json()["code"]) == (401, code)
     assert "data" not in answer.json()
-
-
-def test_a_path_that_does_not_exist(venue: Venue) -> None:
-    for answer in (
-        requests.get(f"{venue.base_url}/api/v5/nothing", timeout=5),
-        requests.post(f"{venue.base_url}/api/v5/public/time", timeout=5),
-    ):
-        assert (answer.status_code, answer.json()["code"]) == (404, "404")
-
-
-@pytest.mark.parametrize("offset_ms", (-HOUR, HOUR))
-def test_a_clock_that_is_off_is_refused_until_the_client_adjusts(
-    ask: Any, tell: Any, venue: Venue, offset_ms: int
-) -> None:
-    venue.skew(offset_ms)
-    with pytest.raises(ccxt.InvalidNonce, match="50102"):
-        tell(lambda client: client.fetch_my_trades(BTC))
-
-    async def adjusted(client: Any) -> Any:
-        await client.load_time_difference()
-        return await client.fetch_my_trades(BTC)
-
-    assert ask(adjusted) == []
 
 
 def test_half_a_minute_is_let_pass(tell: Any, venue: Venue) -> None:
