@@ -40,6 +40,8 @@ test-postgres15: .venv/.dev-stamp ## run what needs a database once more, on Deb
 
 fidelity: .venv/.dev-stamp ## hold the decisions on 20 000 made-up lifecycles against the truth
 	@$(PY) -m tests.worlds $(ARGS)
+	@$(if $(ARGS),,echo && echo "the same where the exchange tells how much of each fill closed" && \
+		$(PY) -m tests.worlds --closings)
 	@$(if $(ARGS),,UNGHOST_WORLDS=$(WORLDS) $(PY) -m pytest --quiet --no-cov \
 		--numprocesses auto --maxprocesses 8 tests/cycle/test_worlds.py)
 

@@ -99,10 +99,13 @@ def _by_name(
 
 
 class _Rivals:
-    """Those who wait, to be found by time and by need without looking at all of them."""
+    """Those who wait, to be found by time and by need without looking at all of them.
+
+    Also those of nothing but dust: what is left of an order may be just their exit.
+    """
 
     def __init__(self, seekers: Iterable[Seeker]) -> None:
-        waiting = [one for one in seekers if not one.served and not one.small]
+        waiting = [one for one in seekers if not one.served]
         self._by_entry = deque(waiting)
         self._by_need = sorted(waiting, key=lambda one: one.need)
         self._needs = [one.need for one in self._by_need]
@@ -136,13 +139,14 @@ def _linked_by_rest(
     """Rows that have had their part speak for the rest of the order only if nothing else does.
 
     Either nobody else can take it, or the rest is just what is still needed and suits nobody else.
+    Where the ledger does not know who opened, the rest may be theirs.
     """
-    if not linked or pool.in_doubt > 0:
+    if not linked or pool.in_doubt > 0 or pool.leg.doubts:
         return []
     if not rivals.beside(linked, flow):
         return linked
     left = pool.left[flow.exchange_order_id]
-    if pool.leg.doubts or pool.is_short or not _suits(left, _needed(linked), linked):
+    if pool.is_short or not _suits(left, _needed(linked), linked):
         return []
     return [] if rivals.alike(linked, flow, left) else linked
 

@@ -4,7 +4,17 @@ from decimal import Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.core.builders import buy, candidates, entry, evidence, fees, quantities, ruled, sell
+from tests.core.builders import (
+    buy,
+    candidates,
+    entry,
+    evidence,
+    exit_,
+    fees,
+    quantities,
+    ruled,
+    sell,
+)
 
 from unghost.claims import split_fees
 from unghost.model import Money
@@ -55,6 +65,35 @@ def test_two_profiles_share_one_order_and_its_fee_without_using_any_of_it_twice(
     given = [(one.key.profile_id, str(one.quantity)) for one in found]
     assert given == [("main", "1"), ("other", "2")]
     assert sum(one.fee for one in found) == Decimal("0.1")
+
+
+def test_a_recorded_exit_does_not_speak_for_what_a_person_may_have_closed():
+    """s2 closed 4 of the lifecycle, which is booked, and 5 that a person had opened by hand."""
+    rows = [entry("e1", 5, 0), exit_("r2", 4, 900, xid="s2")]
+    fills = [buy("xe1", 5, 0), sell("s1", 1, 600), sell("s2", 9, 900)]
+    by_hand = buy("p1", 5, 300)
+    assert quantities(ruled(evidence(rows, [*fills, by_hand]))) == {"t-1": []}
+    known = [*rows, entry("p1", 5, 300, trade="t-2"), exit_("r3", 5, 900, trade="t-2", xid="s2")]
+    fills = [*fills, buy("xp1", 5, 300)]
+    assert quantities(ruled(evidence(known, fills)))["t-1"] == ["s1 1 exact_quantity"]
+
+
+def test_a_recorded_exit_does_not_speak_for_the_exit_of_a_lifecycle_of_dust():
+    """s2 closed two, one of them nothing but dust, and lost its row: s1 is all that t-1 lacks."""
+    rows = [
+        entry("e1", "0.0007", 0, trade="t-dust"),
+        entry("e2", 3, 60),
+        exit_("r2", 2, 900, xid="s2"),
+    ]
+    fills = [
+        buy("xe1", "0.0007", 0),
+        buy("xe2", 3, 60),
+        sell("s1", 1, 600),
+        sell("s2", "2.0007", 900),
+    ]
+    given = quantities(ruled(evidence(rows, fills)))
+    assert given["t-1"] == ["s1 1 exact_quantity"]
+    assert given["t-dust"] == ["s2 0.0007 exact_quantity"]
 
 
 def test_an_exit_within_the_millisecond_of_its_entry_is_its_exit():

@@ -22,13 +22,14 @@ import pytest
 from tests.cycle.bench import PROFILE, Bench, utc_now
 from tests.worlds.books import Fault
 from tests.worlds.judge import decided, judged
+from tests.worlds.oracle import survey
 from tests.worlds.truth import MARKETS
 from tests.worlds.world import World, of_seed
 
 from unghost.adapters.postgres.ledger import PostgresLedger
 from unghost.cycle import Desk
 from unghost.demo.world import World as Traded
-from unghost.model import Decision, Fill, LedgerRow
+from unghost.model import Decision, Fill, LedgerRow, Rules
 
 COUNT = int(os.environ.get("UNGHOST_WORLDS", "24"))
 FIRST_SEED = int(os.environ.get("UNGHOST_WORLDS_FROM", "0"))
@@ -90,12 +91,14 @@ def staged(world: World, venue: str, turn: int) -> Stage:
     )
 
 
-def as_told(world: World) -> World:
-    """The world as a venue can tell it: every answer whole, and one fee for each fill."""
+def as_told(world: World, venue: str) -> World:
+    """The world as a venue can tell it: every answer whole, one fee for each fill, and on Bybit how
+    much each fill closed.
+    """
     orders = (replace(one, charge=TOLD.get(one.charge, one.charge)) for one in world.history.orders)
     return replace(
         world,
-        history=replace(world.history, orders=tuple(orders)),
+        history=replace(world.history, orders=tuple(orders), closings=venue == "bybit"),
         mishaps=tuple(one for one in world.mishaps if one.fault not in OF_A_READING),
     )
 
@@ -104,7 +107,9 @@ def trade(bench: Bench, stage: Stage) -> None:
     """Every execution of the truth, oldest first."""
     bench.venue.world = Traded()
     bench.world.open_account(PROFILE, mode="hedge" if stage.world.history.hedged else "one_way")
-    for one in sorted(stage.world.fills, key=lambda fill: fill.filled_at):
+    # A venue in hedge mode wants to know the leg, also the one that never tells it again.
+    fills = stage.world.told(closings=False).fills
+    for one in sorted(fills, key=lambda fill: fill.filled_at):
         bench.world.execute(
             account=PROFILE,
             symbol=one.market,
@@ -147,24 +152,28 @@ def book(bench: Bench, stage: Stage, row: LedgerRow) -> None:
     )
 
 
-def desk_of(bench: Bench, stage: Stage, profile: str) -> Desk:
-    world = stage.world
+def rules_of(bench: Bench, world: World) -> Rules:
+    """The world's, with the scales of the ledger's columns."""
     shape = PostgresLedger(bench.database).shape()
-    desk = bench.new_desk(profile, world.profiles, account=bench.accounts[0])
-    bench.pause(profile)
-    rules = replace(
+    return replace(
         world.rules,
         quantity_scale=shape.quantity_scale,
         price_scale=shape.price_scale,
         fee_scale=shape.fee_scale,
     )
+
+
+def desk_of(bench: Bench, stage: Stage, profile: str) -> Desk:
+    desk = bench.new_desk(profile, stage.world.profiles, account=bench.accounts[0])
+    bench.pause(profile)
+    rules = rules_of(bench, stage.world)
     return bench.applying(replace(desk, rules=rules, ledger_in_contracts=stage.in_contracts))
 
 
-def expected(stage: Stage) -> set[Written]:
+def expected(bench: Bench, stage: Stage) -> set[Written]:
     """What the pure decision says, in the words of the ledger. The truth has judged it."""
-    rulings = decided(stage.world)
-    assert judged(stage.world, rulings).violations == []
+    assert judged(stage.world).violations == []
+    rulings = decided(stage.world, rules_of(bench, stage.world))
     return {
         (
             key.profile_id,
@@ -178,6 +187,21 @@ def expected(stage: Stage) -> set[Written]:
         )
         for key, ruling in rulings.items()
         for one in ruling.candidates
+    }
+
+
+def missed(stage: Stage) -> set[tuple[str, str, str, Decimal]]:
+    """What no row stands for, by the truth: profile, trade, exchange order, quantity."""
+    return {
+        (
+            ghost.key.profile_id,
+            ghost.key.trade_id,
+            str(stage.number(name)),
+            (quantity / stage.units[leg.symbol]).quantize(PLACES),
+        )
+        for leg in survey(stage.world)
+        for ghost in leg.ghosts
+        for name, quantity in ghost.missing.items()
     }
 
 
@@ -212,7 +236,7 @@ def turns() -> list[Any]:
 def test_what_is_written_is_what_the_truth_has_judged(
     bench: Bench, exchange: str, seed: int, turn: int
 ):
-    stage = staged(as_told(of_seed(seed)), exchange, turn)
+    stage = staged(as_told(of_seed(seed), exchange), exchange, turn)
     world = stage.world
     trade(bench, stage)
     for row in world.rows:
@@ -220,11 +244,20 @@ def test_what_is_written_is_what_the_truth_has_judged(
     desks = [desk_of(bench, stage, profile) for profile in world.profiles]
     with told(world):
         audit = [row for desk in desks for row in bench.apply(desk=desk).audit]
-        assert written(bench) == expected(stage)
+        first, wanted = written(bench), expected(bench, stage)
+        # Where the oldest ghost of a market is closed, the next window begins later: a person's
+        # opening may be out of it, and what it made doubtful is clear then. It must be true.
+        assert first >= wanted
+        assert {row[:4] for row in first - wanted} <= missed(stage)
+        assert first == wanted or len(desks) > 1
         applied = [row for row in audit if row.decision is Decision.APPLIED]
         assert len(applied) == len(bench.backfills())
-        again = [row for desk in desks for row in bench.apply(desk=desk).audit]
-        assert {row.decision for row in again} <= {Decision.NO_GO, Decision.SKIP_EXISTING}
+        for desk in desks:
+            bench.apply(desk=desk)
+        second = written(bench)
+        assert second >= first
+        assert {row[:4] for row in second - first} <= missed(stage)
+        assert len({row[:3] for row in second}) == len(second)
 
 
 def test_the_worlds_are_traded_on_markets_of_the_venue():

@@ -147,6 +147,13 @@ MUTANTS: Final = (
     _m("tiers.py", "an order named by several goes to the first",
        "elif len(linked) > 1 and _needed(linked) > pool.left[flow.exchange_order_id]:",
        "elif False:"),
+    _m("tiers.py", "a recorded exit claims what a person closed",
+       "if not linked or pool.in_doubt > 0 or pool.leg.doubts:",
+       "if not linked or pool.in_doubt > 0:"),
+    _m("tiers.py", "a recorded exit claims the exit of a lifecycle of dust",
+       "waiting = [one for one in seekers if not one.served]\n        self._by_entry",
+       "waiting = [one for one in seekers if not one.served and not one.small]\n"
+       "        self._by_entry"),
     # netting
     _m("flows.py", "the opening part of a crossing fill closes too",
        "closed = min(abs(signed), abs(before)) if signed * before < 0 else ZERO",

@@ -1,6 +1,8 @@
 """`make fidelity`: worlds, one seed after another, until enough lifecycles were held to the truth.
 
-    python -m tests.worlds [--lifecycles 20000] [--seed 0] [--json] [--show SEED]
+    python -m tests.worlds [--lifecycles 20000] [--seed 0] [--closings] [--json] [--show SEED]
+
+With `--closings` the exchange tells how much of each fill closed a position, as Bybit does.
 
 Exit code 1 where a recoverable exit was not restored, a close was false, or a refusal had another
 reason than the right one; each such world is then told by its seed, and at its smallest.
@@ -46,11 +48,16 @@ class Run:
     failed: list[int] = field(default_factory=list)
 
 
-def run(lifecycles: int, *, first_seed: int) -> Run:
+def seen(seed: int, *, closings: bool) -> World:
+    """The world of a seed, as an exchange tells it."""
+    return of_seed(seed).told(closings=closings)
+
+
+def run(lifecycles: int, *, first_seed: int, closings: bool = False) -> Run:
     """Judge worlds until there were so many lifecycles."""
     found = Run(first_seed=first_seed, next_seed=first_seed)
     while found.findings.counts["lifecycles"] < lifecycles:
-        world = of_seed(found.next_seed)
+        world = seen(found.next_seed, closings=closings)
         one = judged(world)
         found.findings.add(one)
         found.causes.update(str(mishap.fault) for mishap in world.mishaps)
@@ -95,9 +102,9 @@ def told(found: Run) -> str:
     return "\n".join(lines)
 
 
-def counterexample(seed: int) -> str:
+def counterexample(seed: int, *, closings: bool = False) -> str:
     """The smallest world that fails like the one of this seed."""
-    world = of_seed(seed)
+    world = seen(seed, closings=closings)
     kind = min(kinds(judged(world)))
 
     def fails(other: World) -> bool:
@@ -112,22 +119,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.worlds", description=__doc__)
     parser.add_argument("--lifecycles", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--closings", action="store_true", help="as Bybit tells its fills")
     parser.add_argument("--json", action="store_true", help="the figures as JSON")
     parser.add_argument("--show", type=int, metavar="SEED", help="tell one world, and judge it")
     chosen = parser.parse_args(arguments)
     if chosen.show is not None:
-        return _show(chosen.show)
-    found = run(chosen.lifecycles, first_seed=chosen.seed)
+        return _show(seen(chosen.show, closings=chosen.closings))
+    found = run(chosen.lifecycles, first_seed=chosen.seed, closings=chosen.closings)
     print(json.dumps(figures(found), indent=2) if chosen.json else told(found))
     for seed in found.failed[:SHRUNK]:
-        print(f"\n{counterexample(seed)}", file=sys.stderr)
+        print(f"\n{counterexample(seed, closings=chosen.closings)}", file=sys.stderr)
     if len(found.failed) > SHRUNK:
         print(f"\nmore seeds that fail: {found.failed[SHRUNK:]}", file=sys.stderr)
     return 1 if found.failed else 0
 
 
-def _show(seed: int) -> int:
-    world = of_seed(seed)
+def _show(world: World) -> int:
     print(world)
     violations = judged(world).violations
     for one in violations:

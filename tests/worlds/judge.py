@@ -28,7 +28,7 @@ from tests.worlds.oracle import Ghost, Leg, Reach, survey
 from tests.worlds.truth import LAST_PLACE, ZERO, average, closing_fees, closing_pieces
 from tests.worlds.world import World
 
-from unghost.model import Attribution, Candidate, LifecycleKey, Reason, Ruling
+from unghost.model import Attribution, Candidate, LifecycleKey, Reason, Rules, Ruling
 from unghost.netting import NETTING_SPAN
 
 OPEN_REASONS = {Reason.MISSING_FILL_EVIDENCE, Reason.AMBIGUOUS_ATTRIBUTION}
@@ -65,12 +65,16 @@ class Findings:
 Rulings = Mapping[LifecycleKey, Ruling]
 
 
-def decided(world: World) -> Rulings:
-    """What the product decides: every profile for itself, on the same state."""
+def decided(world: World, rules: Rules | None = None) -> Rulings:
+    """What the product decides: every profile for itself, on the same state.
+
+    `rules` may say what the columns of a ledger can hold; by default they hold anything.
+    """
+    rules = rules or world.rules
     rulings: dict[LifecycleKey, Ruling] = {}
     for profile in world.profiles:
         evidences = (world.evidence(symbol, profile) for symbol in world.symbols)
-        found = ruled(*evidences, rules=world.rules, now=world.now)
+        found = ruled(*evidences, rules=rules, now=world.now)
         rulings |= {one.lifecycle.key: one for one in found}
     return rulings
 

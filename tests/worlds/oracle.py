@@ -12,7 +12,7 @@ where the account could not be read, or its own rows stop it. Else, with `named`
   1. the ledger is readable and a row of the ghost names the order, and nobody else misses anything
      of it or names it (a row that is filled and done has had its part: it speaks for the rest of
      the order only where the leg is clear and whole, the rest is just what the ghost needs, and no
-     other ghost needs as much); or
+     other ghost needs as much, give or take its dust); or
   2. the leg is clear and, of the ghosts it knows, only this one was open when the order began, and
      nobody else misses anything of the order, nor could a row without a trade_id be its own; or
   3. the leg is clear and whole, and there is no other way to hand out what its orders have left so
@@ -32,8 +32,9 @@ order that crossed zero opened, the edge of the window cuts no order, and no row
 astray that names no order of the window, unless it is stamped within 10 s of its own and no other
 order with something left for it lies within the 120 s of netting; an order has
 something left that rows with ids do not stand for in full. In one-way mode both legs must be so,
-because a replay cannot tell whose position an order reduced; in hedge mode rows and orders of the
-other leg have no part in it. A leg is **clear** when, besides, no
+because a replay cannot tell whose position an order reduced; in hedge mode, and where the exchange
+tells how much of each fill closed, rows and orders of the other leg have no part in it, save a row
+that names an order of both. A leg is **clear** when, besides, no
 person trades on it.
 
 A leg is **whole** when every ghost on it misses, within the window, all that the ledger says is
@@ -290,7 +291,7 @@ def _near(
     world: World, side: PositionSide, deeds: Sequence[Deed]
 ) -> tuple[list[Deed], list[Order]]:
     history = world.history
-    near = [one for one in deeds if not history.hedged or history.leg(one) is side]
+    near = [one for one in deeds if not history.tells_legs or history.leg(one) is side]
     return near, [history.order_of[one.order] for one in near]
 
 
@@ -304,7 +305,11 @@ def _is_readable(
     world: World, symbol: str, side: PositionSide, start_at: datetime, deeds: Sequence[Deed]
 ) -> bool:
     _, orders = _near(world, side, deeds)
-    books = [one for one in world.bookings if one.row.symbol == symbol and _bears(world, one, side)]
+    books = [
+        one
+        for one in world.bookings
+        if one.row.symbol == symbol and (_bears(world, one, side) or _names_one_of(one, orders))
+    ]
     if any(one.row.quantity is None or _says_more(world, one) for one in books):
         return False
     if any(_began(order) < start_at for order in orders):
@@ -319,7 +324,7 @@ def _bears(world: World, one: Booking, side: PositionSide) -> bool:
     """Whether a row can have to do with the leg. In hedge mode each fill tells its own; a row that
     nobody knows the leg of may be of either.
     """
-    if not world.history.hedged:
+    if not world.history.tells_legs:
         return True
     if one.deed is not None:
         return world.history.leg(one.deed) is side
@@ -437,7 +442,7 @@ def _is_named(leg: Leg, ghost: Ghost, name: str) -> bool:
         leg.clear
         and leg.whole
         and left == ghost.need
-        and not any(one.need == left for one in leg.ghosts if one is not ghost)
+        and not any(abs(one.need - left) <= one.dust for one in leg.ghosts if one is not ghost)
     )
 
 

@@ -98,12 +98,22 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """The whole truth of an account that ends flat. `hedged` accounts tell the position side."""
+    """The whole truth of an account that ends flat.
+
+    An exchange tells the leg of each fill of a `hedged` account; or, where `closings`, in either
+    mode how much of each fill closed, and no leg (Bybit).
+    """
 
     hedged: bool
     trades: tuple[Trade, ...]
     orders: tuple[Order, ...]
     deeds: tuple[Deed, ...]
+    closings: bool = False
+
+    @property
+    def tells_legs(self) -> bool:
+        """Whether the fills themselves say which leg each of them moved."""
+        return self.hedged or self.closings
 
     @cached_property
     def trade_of(self) -> dict[str, Trade]:
@@ -132,8 +142,8 @@ class History:
         """The same days without one trade; what its orders did for others stays."""
         deeds = tuple(one for one in self.deeds if one.trade != trade_id)
         used = {one.order for one in deeds}
-        return History(
-            hedged=self.hedged,
+        return replace(
+            self,
             trades=tuple(one for one in self.trades if one.trade_id != trade_id),
             orders=tuple(one for one in self.orders if one.name in used),
             deeds=deeds,
@@ -150,7 +160,8 @@ def fills(history: History) -> tuple[Fill, ...]:
 
 def _fills_of(history: History, order: Order) -> Iterator[Fill]:
     deeds = history.deeds_of[order.name]
-    leg = history.leg(deeds[0]) if history.hedged else None
+    leg = history.leg(deeds[0]) if history.hedged and not history.closings else None
+    closed = closed_by_fill(history, order)
     for number, quantity in enumerate(quantities(history, order)):
         price = order.prices[number]
         found = fill(
@@ -165,7 +176,8 @@ def _fills_of(history: History, order: Order) -> Iterator[Fill]:
             fill_id=str(order.first_fill + number),
             market=MARKETS[order.symbol],
         )
-        yield replace(found, kind=order.kind)
+        told = closed.get(number, ZERO) if history.closings else None
+        yield replace(found, kind=order.kind, closed=told)
 
 
 def quantities(history: History, order: Order) -> list[Decimal]:
@@ -229,17 +241,22 @@ def closing_pieces(history: History, order: Order) -> list[Piece]:
     return [one for one in pieces(history, order) if not one.deed.opens]
 
 
+def closed_by_fill(history: History, order: Order) -> dict[int, Decimal]:
+    """How much each fill of an order closed, of those that closed anything."""
+    closed: dict[int, Decimal] = defaultdict(lambda: ZERO)
+    for one in closing_pieces(history, order):
+        closed[one.number] += one.quantity
+    return closed
+
+
 def closing_fees(history: History, order: Order) -> dict[str, Decimal] | None:
     """What the part of an order that closed has cost, by currency; None where nobody tells.
 
     Of a fill that crossed zero it is the share of what it closed, to 18 places.
     """
     whole = quantities(history, order)
-    closed: dict[int, Decimal] = defaultdict(lambda: ZERO)
-    for one in closing_pieces(history, order):
-        closed[one.number] += one.quantity
     total: dict[str, Decimal] = {}
-    for number, quantity in closed.items():
+    for number, quantity in closed_by_fill(history, order).items():
         told = charged(order.charge, whole[number] * order.prices[number], number)
         if told is None:
             return None

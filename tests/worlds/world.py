@@ -89,6 +89,10 @@ class World:
             | more,
         )
 
+    def told(self, *, closings: bool) -> World:
+        """As an exchange tells it that says, or does not say, how much of each fill closed."""
+        return replace(self, history=replace(self.history, closings=closings))
+
     def without_trade(self, trade_id: str) -> World:
         return replace(self, history=self.history.without_trade(trade_id), seed=None)
 
