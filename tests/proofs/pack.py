@@ -25,7 +25,7 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "fault matrix": ("tests/cycle/test_fault_matrix.py", "tests/cycle/test_faults.py"),
     "races": ("tests/cycle/test_races.py",),
     "chain": ("tests/postgres/test_chain.py",),
-    "rights": ("tests/postgres/test_grants.py",),
+    "rights": ("tests/postgres/test_grants.py", "tests/postgres/test_tricks.py"),
     "hostile input": (
         "tests/exchange/test_faults_are_doubt.py",
         "tests/exchange/test_strict.py",
@@ -33,6 +33,8 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
         "tests/cli/test_settings.py",
         "tests/cli/test_redaction.py",
         "tests/web/test_description.py",
+        "tests/cycle/test_hostile_ledger.py",
+        "tests/hostile",
     ),
 }
 """Parts that are tests, by the name under which they are told."""
