@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.exchange.abroad import CASES, KEPT, Stage
 
 from unghost.adapters.exchange import ConnectionSpec, ExchangeAccount, RetryPolicy
 from unghost.demo.venue import running_venue
@@ -109,3 +110,29 @@ def btc(account):
 @pytest.fixture
 def bench(request):
     return Bench(**{each.name: request.getfixturevalue(each.name) for each in fields(Bench)})
+
+
+@pytest.fixture
+def opened(connect, now):
+    """Opens an exchange; the streets are closed after the test."""
+    streets = []
+
+    def opened(exchange: str, *, face: Any = None, markets: Any = None, **changes: Any) -> Stage:
+        case = CASES[exchange]
+        world = World(markets=markets or case.markets)
+        world.open_account("main", api_key=KEY, secret=case.secret, password=PASSWORD)
+        street = running_venue(world, faces=[face or case.face])
+        streets.append(street)
+        venue = street.__enter__()
+        cache = KEPT[exchange] if markets is None else None
+        account = connect(
+            venue.base_url, exchange=exchange, cache=cache, **{"secret": case.secret, **changes}
+        )
+        market = account.resolve([case.symbol])[case.symbol]
+        assert market is not None
+        venue.clear_requests()
+        return Stage(exchange=exchange, venue=venue, account=account, market=market, now=now)
+
+    yield opened
+    for street in streets:
+        street.__exit__(None, None, None)

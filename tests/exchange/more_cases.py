@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -23,66 +24,49 @@ from tests.exchange.venue_case import Call, Question, VenueCase
 from unghost.demo.venue.binance_spot import SPOT_MARKETS, BinanceSpot
 from unghost.demo.world import FillKind
 
+BINANCE_SPOT = VenueCase(
+    exchange="binance",
+    market_type="spot",
+    face=BinanceSpot(),
+    markets=SPOT_MARKETS,
+    calls={
+        Question.MARKETS: Call(endpoint="exchangeInfo"),
+        Question.POSITIONS: Call(endpoint="account"),
+        Question.FILLS: Call(endpoint="myTrades"),
+    },
+    page=1000,
+    symbol="SOL/USDT",
+    step=Decimal("0.1"),
+    hedges=False,
+    tells_client_ids=False,
+    kinds=(),
+    calls_when_empty=4,
+    spare_calls=5,
+    needed_of_a_position=("asset", "free", "locked"),
+    needed_of_a_fill=("qty", "price", "time", "orderId", "id", "isBuyer", "symbol"),
+    amount_field="qty",
+    size_field="free",
+    cost_field="quoteQty",
+)
+BINANCE_MARGIN = replace(
+    BINANCE_SPOT,
+    market_type="margin",
+    face=BinanceMargin(),
+    calls={
+        **BINANCE_SPOT.calls,
+        Question.POSITIONS: Call(endpoint="margin/account"),
+        Question.DEBTS: Call(endpoint="borrow-repay"),
+    },
+    tells_account=False,
+    needed_of_a_position=(*BINANCE_SPOT.needed_of_a_position, "borrowed", "interest", "netAsset"),
+    needed_of_a_fill=(*BINANCE_SPOT.needed_of_a_fill, "isIsolated"),
+)
+KRAKEN_SECRET = "c2VjcmV0LW9mLWRlc2stMQ=="
+"""Kraken's are base64."""
+
 MORE_CASES: tuple[VenueCase, ...] = (
-    VenueCase(
-        exchange="binance",
-        market_type="spot",
-        face=BinanceSpot(),
-        markets=SPOT_MARKETS,
-        calls={
-            Question.MARKETS: Call(endpoint="exchangeInfo"),
-            Question.POSITIONS: Call(endpoint="account"),
-            Question.FILLS: Call(endpoint="myTrades"),
-        },
-        page=1000,
-        symbol="SOL/USDT",
-        step=Decimal("0.1"),
-        hedges=False,
-        tells_client_ids=False,
-        kinds=(),
-        calls_when_empty=4,
-        spare_calls=5,
-        needed_of_a_position=("asset", "free", "locked"),
-        needed_of_a_fill=("qty", "price", "time", "orderId", "id", "isBuyer", "symbol"),
-        amount_field="qty",
-        size_field="free",
-        cost_field="quoteQty",
-    ),
-    VenueCase(
-        exchange="binance",
-        market_type="margin",
-        face=BinanceMargin(),
-        markets=SPOT_MARKETS,
-        calls={
-            Question.MARKETS: Call(endpoint="exchangeInfo"),
-            Question.POSITIONS: Call(endpoint="margin/account"),
-            Question.FILLS: Call(endpoint="myTrades"),
-            Question.DEBTS: Call(endpoint="borrow-repay"),
-        },
-        page=1000,
-        symbol="SOL/USDT",
-        step=Decimal("0.1"),
-        hedges=False,
-        tells_client_ids=False,
-        tells_account=False,
-        kinds=(),
-        calls_when_empty=4,
-        spare_calls=5,
-        needed_of_a_position=("asset", "free", "locked", "borrowed", "interest", "netAsset"),
-        needed_of_a_fill=(
-            "qty",
-            "price",
-            "time",
-            "orderId",
-            "id",
-            "isBuyer",
-            "isIsolated",
-            "symbol",
-        ),
-        amount_field="qty",
-        size_field="free",
-        cost_field="quoteQty",
-    ),
+    BINANCE_SPOT,
+    BINANCE_MARGIN,
     VenueCase(
         exchange="coinbase",
         market_type="spot",
@@ -130,7 +114,7 @@ MORE_CASES: tuple[VenueCase, ...] = (
         symbol="SOL/USD",
         step=Decimal("0.1"),
         fill_id=lambda fill: f"T{fill.fill_id}",
-        secret="c2VjcmV0LW9mLWRlc2stMQ==",
+        secret=KRAKEN_SECRET,
         hedges=False,
         tells_client_ids=False,
         kinds=(),
@@ -233,7 +217,7 @@ MORE_CASES: tuple[VenueCase, ...] = (
         symbol="XRP/USD:USD",
         step=Decimal(100),
         many=1150,
-        secret="c2VjcmV0LW9mLWRlc2stMQ==",
+        secret=KRAKEN_SECRET,
         hedges=False,
         tells_fees=False,
         kinds=(FillKind.TRADE, FillKind.LIQUIDATION, FillKind.ADL),
