@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from unghost.adapters.postgres.chain import Verification
     from unghost.adapters.postgres.connection import Database
     from unghost.adapters.postgres.figures import Figures
+    from unghost.adapters.postgres.known import KnownLifecycles
     from unghost.adapters.postgres.schema import LedgerShape
     from unghost.cycle import Desk
 
@@ -243,6 +244,7 @@ class House:
     database: Database
     conninfo: str
     paces: Paces
+    known: KnownLifecycles
     only: str | None = None
     """The one profile that is meant; None means all."""
 
@@ -266,7 +268,14 @@ class House:
                 account = open_exchange(settings, profile, paces=self.paces)
                 exchange = stack.enter_context(closing(account))
                 stack.enter_context(self.figures.counting(chosen, exchange))
-            yield _desk(settings, self.profiles, chosen, database=self.database, exchange=exchange)
+            yield _desk(
+                settings,
+                self.profiles,
+                chosen,
+                database=self.database,
+                exchange=exchange,
+                known=self.known,
+            )
 
     @property
     def figures(self) -> Figures:
@@ -302,10 +311,12 @@ def open_house(
         conninfo = stack.enter_context(_conninfo(settings, tell))
         from unghost.adapters.exchange import Paces
         from unghost.adapters.postgres.connection import Database
+        from unghost.adapters.postgres.known import KnownLifecycles
 
         database = stack.enter_context(closing(Database(conninfo)))
         require_migrated(database)
         yield House(
+            known=KnownLifecycles(),
             paces=Paces(divided_by=settings.pace_divided_by),
             settings=settings,
             profiles=profiles,
@@ -344,7 +355,13 @@ def open_desk(
 
 
 def _desk(
-    settings: Settings, profiles: Profiles, name: str, *, database: Database, exchange: Exchange
+    settings: Settings,
+    profiles: Profiles,
+    name: str,
+    *,
+    database: Database,
+    exchange: Exchange,
+    known: KnownLifecycles | None = None,
 ) -> Desk:
     from unghost.adapters.postgres.accounts import SeenAccounts
     from unghost.adapters.postgres.events import EventLog
@@ -353,7 +370,7 @@ def _desk(
     from unghost.cycle import Desk
 
     profile = profiles.by_name.get(name)
-    ledger = PostgresLedger(database)
+    ledger = PostgresLedger(database, known=known)
     return Desk(
         profile=profiles.reference(name),
         ledger=ledger,

@@ -46,11 +46,11 @@ def look(
     """
     known = hint if hint is not None and hint.profile_ids == tuple(profile_ids) else None
     due = known is None or now - known.full_at >= every or now < known.full_at
-    seen = ledger.look(profile_ids, hint=known, full=due)
+    seen = ledger.look(profile_ids, hint=known, full=due, judge=judge)
     found = seen.full if seen.full is not None else seen.by_hint or ()
     full_at = now if seen.full is not None or known is None else known.full_at
     return Look(
-        lifecycles=tuple(sorted(map(judge, found), key=lambda one: one.key)),
+        lifecycles=tuple(sorted(found, key=_place)),
         full=seen.full is not None,
         hint=Hint(
             as_of=seen.as_of,
@@ -60,6 +60,12 @@ def look(
         ),
         missed=_missed(seen.by_hint, seen.full),
     )
+
+
+def _place(lifecycle: Lifecycle) -> tuple[str, str, str]:
+    """In the order of the keys; tuples compare several times as fast."""
+    key = lifecycle.key
+    return key.profile_id, key.symbol, key.trade_id
 
 
 def _missed(

@@ -6,7 +6,7 @@ for a failed question: its readings carry UNKNOWN or `complete=False` with a sen
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from decimal import Decimal
@@ -66,8 +66,17 @@ class LedgerReader(Protocol):
         """
         ...
 
-    def look(self, profile_ids: Sequence[str], *, hint: Hint | None, full: bool) -> Seen:
+    def look(
+        self,
+        profile_ids: Sequence[str],
+        *,
+        hint: Hint | None,
+        full: bool,
+        judge: Callable[[Lifecycle], Lifecycle],
+    ) -> Seen:
         """Open lifecycles by a hint, by a full scan, or by both out of one snapshot.
+
+        Each is as `judge` makes it.
 
         Where the hint is None, or the ledger has not what it takes, there is a full scan alone.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,8 +12,11 @@ from tests.cycle.bench import PROFILE, SYMBOL, Bench, hours_ago, told, utc_now
 
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.indexes import create_indexes
+from unghost.adapters.postgres.known import KnownLifecycles
+from unghost.adapters.postgres.ledger import PostgresLedger
 from unghost.adapters.postgres.service import ServiceBooks
 from unghost.cycle import Watched, detect_ghosts, watch
+from unghost.detect import detect
 from unghost.hints import MISSED_EVENT, Look, look
 from unghost.model import Hint, Mode
 
@@ -85,6 +89,82 @@ def test_without_the_indexes_everything_is_looked_at(bench):
     first = looked(bench, None)
     bench.run("DROP INDEX orders_unghost_times")
     assert looked(bench, first.hint).full
+
+
+def test_what_has_not_moved_is_not_read_again(bench):
+    bench.book("t-1", "ENTRY", "1")
+    bench.book("t-2", "ENTRY", "1")
+    first = looked(bench, looked(bench, None).hint)
+    again = looked(bench, first.hint)
+    assert all(map(operator.is_, again.lifecycles, first.lifecycles))
+    bench.book("t-2", "ENTRY", "5", status="new")
+    moved = looked(bench, again.hint)
+    assert moved.lifecycles[0] is first.lifecycles[0]
+    assert moved.lifecycles == detect_ghosts(bench.desk)
+    assert len(moved.lifecycles[1].rows) == 2
+
+
+CHANGES = (
+    "UPDATE orders SET quantity = 3",
+    "UPDATE orders SET price = price + 1",
+    "UPDATE orders SET client_order_id = 'other'",
+    "UPDATE orders SET status = 'canceled' WHERE action = 'EXIT'",
+    "UPDATE orders SET trade_id = 't-moved' WHERE action = 'EXIT'",
+    "UPDATE orders SET symbol = 'ETHUSDT'",
+    "DELETE FROM orders WHERE action = 'EXIT'",
+    "DELETE FROM orders",
+    "UPDATE orders SET side = 'sell' WHERE action = 'ENTRY'",
+)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_is_changed_in_a_known_lifecycle_is_read(bench, change):
+    """None of these touches `updated_at`."""
+    bench.book("t-1", "ENTRY", "2")
+    bench.book("t-1", "EXIT", "1")
+    hint = looked(bench, looked(bench, None).hint).hint
+    bench.run(change)
+    seen = looked(bench, hint)
+    fresh = detect(PostgresLedger(bench.database), (PROFILE,))
+    assert (seen.lifecycles, seen.full) == (fresh, False)
+
+
+def test_what_was_known_is_forgotten_when_the_table_is_altered(bench):
+    """The loop makes its ledger anew for each cycle, and looks at the table's columns then."""
+    bench.book("t-1", "ENTRY", "2")
+    known = KnownLifecycles()
+
+    def seen_by(hint: Hint | None) -> Look:
+        ledger = PostgresLedger(bench.database, known=known)
+        return look(ledger, (PROFILE,), hint=hint, every=HOUR, now=utc_now())
+
+    hint = seen_by(seen_by(None).hint).hint
+    bench.run("UPDATE orders SET qty = 7")
+    before = seen_by(hint)
+    bench.run("ALTER TABLE orders DROP COLUMN quantity")
+    assert [one.open_qty for one in (*before.lifecycles, *seen_by(hint).lifecycles)] == [2, 7]
+
+
+def test_what_holds_rows_of_ours_is_read_each_time(bench):
+    """What is told of those comes from the record too, and that may change without the row."""
+    bench.ghost("t-1", "0.5")
+    bench.pause()
+    bench.apply()
+    bench.run("UPDATE orders SET quantity = quantity * 2 WHERE action = 'ENTRY'")
+    first = looked(bench, looked(bench, None).hint)
+    again = looked(bench, first.hint)
+    assert again.lifecycles == first.lifecycles
+    assert again.lifecycles[0] is not first.lifecycles[0]
+
+
+def test_no_more_is_kept_than_a_process_can_hold(bench, monkeypatch):
+    monkeypatch.setattr("unghost.adapters.postgres.known.MOST_KEPT", 1)
+    for number in range(3):
+        bench.book(f"t-{number}", "ENTRY", "1")
+    first = looked(bench, looked(bench, None).hint)
+    again = looked(bench, first.hint)
+    assert again.lifecycles == first.lifecycles
+    assert sum(map(operator.is_, again.lifecycles, first.lifecycles)) == 1
 
 
 # --- late, and told ------------------------------------------------------------------------------

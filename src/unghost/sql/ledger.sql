@@ -61,6 +61,24 @@ WHERE {profile_id} = ANY(%(profile_ids)s::text[])
   AND {latest} >= %(since)s::timestamptz
   AND o.trade_id IS NOT NULL;
 
+-- name: moved_trades
+-- which of these trades are not as they were read: every version of a row has a place and a
+-- transaction of its own, whatever was changed in it
+SELECT moved.profile_id, moved.trade_id, moved.mark
+FROM (
+    SELECT k.profile_id, k.trade_id, k.mark AS known, COALESCE((
+        SELECT string_agg(
+            o.tableoid::text || o.ctid::text || o.xmin::text, ' ' ORDER BY o.tableoid, o.ctid
+        )
+        FROM orders AS o
+        WHERE {profile_id} = k.profile_id
+          AND {trade_id} = k.trade_id
+    ), 'none') AS mark
+    FROM unnest(%(profile_ids)s::text[], %(trade_ids)s::text[], %(marks)s::text[])
+        AS k (profile_id, trade_id, mark)
+) AS moved
+WHERE moved.mark <> moved.known;
+
 -- name: open_trades
 -- section 1 of the checklist for the lifecycles of these trade_ids alone
 WITH lifecycle AS (

@@ -15,6 +15,7 @@ from psycopg import Connection
 
 from unghost.adapters.postgres import books, chain, living, undo, validation
 from unghost.adapters.postgres.connection import Database
+from unghost.adapters.postgres.known import KnownLifecycles
 from unghost.adapters.postgres.reading import Reader, Session
 from unghost.adapters.postgres.schema import LedgerShape, read_shape
 from unghost.adapters.postgres.statements import printable, require_readable, require_writable
@@ -48,8 +49,9 @@ class _TakenBackError(Exception):
 class PostgresLedger(Reader):
     """`ports.Ledger`. Every method raises DatabaseError where the database fails."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, known: KnownLifecycles | None = None) -> None:
         self._database = database
+        self.known = known or KnownLifecycles()
         self._shape: LedgerShape | None = None
         self._guards: dict[str, Connection[dict[str, Any]]] = {}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,7 @@ from typing import Any, Final
 from psycopg import Connection, capabilities
 
 from unghost.adapters.postgres.indexes import can_hint
+from unghost.adapters.postgres.known import Kept, KnownLifecycles, Trade
 from unghost.adapters.postgres.schema import LedgerShape
 from unghost.adapters.postgres.sql_blocks import block
 from unghost.adapters.postgres.statements import compose, compose_open
@@ -27,8 +28,8 @@ from unghost.model import FILLED_STATUSES, Hint, LedgerRow, Lifecycle, Lifecycle
 
 __all__ = ["Reader", "Session", "filled_words", "utc_or_none"]
 
-Trade = tuple[str, str]
-"""(profile_id, trade_id)."""
+Judge = Callable[[Lifecycle], Lifecycle]
+"""Fills in what the stage of detection finds in the rows of a lifecycle."""
 
 OVERLAP: Final = timedelta(minutes=2)
 """How far the fast path looks back before where it last looked: a transaction that commits late, or
@@ -87,6 +88,8 @@ def filled_words() -> list[str]:
 class Reader(ABC):
     """`ports.LedgerReader` over whatever transaction `_session` opens or holds."""
 
+    known: KnownLifecycles
+
     @abstractmethod
     def _session(self) -> AbstractContextManager[Session]:
         """Yield a transaction to read in."""
@@ -109,21 +112,25 @@ class Reader(ABC):
         with self._session() as session:
             return _with_rows(session, _open_sums(session, profile_ids, symbols))
 
-    def look(self, profile_ids: Sequence[str], *, hint: Hint | None, full: bool) -> Seen:
+    def look(
+        self, profile_ids: Sequence[str], *, hint: Hint | None, full: bool, judge: Judge
+    ) -> Seen:
         """Open lifecycles by a hint, by a full scan, or by both out of one snapshot.
 
         The hint is followed where it is for these profiles and the table has the indexes for it:
-        the lifecycles that it knows to be open, and those touched since, are read exactly.
+        the lifecycles that it knows to be open, and those touched since, are read exactly. Those
+        of which every row is the very version that this process read last are not read again.
         """
         with self._session() as session:
             as_of = _now(session)
             by_hint = None
             if hint is not None and can_hint(session.conn, session.shape):
                 trades = {*hint.trades, *_touched(session, profile_ids, hint)}
-                by_hint = _with_rows(session, _sums_of_trades(session, trades))
+                by_hint = _by_trades(session, trades, self.known, judge)
             whole = None
             if full or by_hint is None:
-                whole = _with_rows(session, _open_sums(session, profile_ids, None))
+                read = _with_rows(session, _open_sums(session, profile_ids, None))
+                whole = tuple(map(judge, read))
         return Seen(as_of=as_of, by_hint=by_hint, full=whole)
 
     def account_rows(
@@ -196,6 +203,31 @@ def _now(session: Session) -> datetime:
 def _with_rows(session: Session, found: Sequence[Mapping[str, Any]]) -> tuple[Lifecycle, ...]:
     rows = _rows_of_trades(session, "rows_of_trades", {_trade_of(sums) for sums in found})
     return tuple(_lifecycle(sums, rows) for sums in found)
+
+
+def _by_trades(
+    session: Session, trades: Collection[Trade], known: KnownLifecycles, judge: Judge
+) -> tuple[Lifecycle, ...]:
+    """The open lifecycles of these trades, in no order; known ones only where none has moved."""
+    kept = known.of(session.shape, trades)
+    moved = _moved(session, trades, kept)
+    read: dict[Trade, list[Lifecycle]] = {trade: [] for trade in moved}
+    for one in _with_rows(session, _sums_of_trades(session, moved)):
+        read[one.key.profile_id, one.key.trade_id].append(judge(one))
+    fresh = {trade: Kept(mark=moved[trade], lifecycles=tuple(read[trade])) for trade in moved}
+    known.keep(session.shape, fresh)
+    return tuple(one for each in ({**kept, **fresh}).values() for one in each.lifecycles)
+
+
+def _moved(
+    session: Session, trades: Collection[Trade], kept: Mapping[Trade, Kept]
+) -> dict[Trade, str]:
+    """Those of which something is not as it is kept, or nothing is, with the mark of now."""
+    asked = [(*trade, kept[trade].mark if trade in kept else "") for trade in sorted(trades)]
+    names = ("profile_ids", "trade_ids", "marks")
+    parameters = {name: [one[place] for one in asked] for place, name in enumerate(names)}
+    found = session.rows("ledger", "moved_trades", **parameters)
+    return {_trade_of(row): row["mark"] for row in found}
 
 
 def _touched(session: Session, profile_ids: Sequence[str], hint: Hint) -> set[Trade]:

@@ -16,6 +16,7 @@ from psycopg import Connection, errors
 from psycopg.pq import TransactionStatus
 
 from unghost.adapters.postgres import books, undo
+from unghost.adapters.postgres.known import KnownLifecycles
 from unghost.adapters.postgres.reading import Reader, Session, filled_words
 from unghost.adapters.postgres.sql_blocks import block
 from unghost.errors import DatabaseError
@@ -71,6 +72,7 @@ class PostgresWriteTransaction(Reader):
 
     def __init__(self, session: Session) -> None:
         self._open = session
+        self.known = KnownLifecycles()
         self._harm: str | None = None
 
     def _session(self) -> AbstractContextManager[Session]:
