@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import httpx
 import psycopg
 import pytest
 from psycopg.rows import dict_row
@@ -23,6 +24,7 @@ from unghost.demo import commands, walk
 from unghost.demo.cases import CASES
 from unghost.demo.checks import StepFailed
 from unghost.demo.sample import PROFILE
+from unghost.demo.serving import served_console
 from unghost.demo.steps import STEPS
 from unghost.errors import EnvironmentFailure
 from unghost.settings.variables import OUR_PREFIXES
@@ -196,9 +198,38 @@ def wait_for(demo, words):
 def test_with_serve_it_stays_until_it_is_told_to_end(unghost_home, monkeypatch):
     monkeypatch.setattr(walk, "STEPS", STEPS[:1])
     monkeypatch.setattr(walk, "_sum_up", lambda *_, **__: None)
-    monkeypatch.setattr(signal, "pause", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(walk, "served_console", console := Watched(served_console))
+    refusals = []
+
+    def look_and_end() -> None:
+        refusals.append(why_no_plan_can_be_applied(console.served))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(signal, "pause", look_and_end)
     monkeypatch.setenv("UNGHOST_HOME", str(unghost_home))
     assert walk.walk(serve=True) == 0
+    assert refusals == [""]
+
+
+class Watched:
+    """The true console, and where it was served."""
+
+    def __init__(self, serve):
+        self._serve = serve
+        self.served = None
+
+    @contextmanager
+    def __call__(self, *args, **more):
+        with self._serve(*args, **more) as self.served:
+            yield self.served
+
+
+def why_no_plan_can_be_applied(served) -> str:
+    """What an approver is told of a plan that was just made; empty where it may be applied."""
+    headers = {"Authorization": f"Bearer {served.tokens['approver']}"}
+    with httpx.Client(base_url=served.base_url, headers=headers, timeout=60) as client:
+        batch_id = client.post("/api/v1/profiles/demo/cycles", json={}).json()["batch_id"]
+        return client.get(f"/api/v1/batches/{batch_id}").json()["cannot_apply"]
 
 
 def test_two_at_once_are_told(unghost_home):

@@ -230,11 +230,7 @@ def _serve(under_way: Walk) -> None:
     """Keep everything up, and the console on it, until somebody ends it."""
     show, house = under_way.show, under_way.house
     configure_logs(load_settings().model_copy(update={"log_level": LogLevel.ERROR}))
-    variables = {
-        **house.variables,
-        "ENABLE_RECON_EXIT_BACKFILL": "true",
-        "UNGHOST_LOG_LEVEL": "error",
-    }
+    variables = {**house.variables, **_MAY_WRITE, "UNGHOST_LOG_LEVEL": "error"}
     with served_console(variables, tell=show.tell) as served:
         show.put("", showing.facts("Console", list(_console_facts(served))), pictured=False)
         show.tell(
