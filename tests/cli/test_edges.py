@@ -111,6 +111,7 @@ def test_completion_is_offered(place):
         (["audit", "--decision", "MAYBE"], "MAYBE"),
         (["audit", "--limit", "0"], "--limit"),
         (["explain"], "TRADE_ID"),
+        (["token", "anna", "--role", "boss"], "'--role': 'boss' is not one of"),
     ),
 )
 def test_a_wrong_call_is_told_in_one_sentence(place, arguments, words):

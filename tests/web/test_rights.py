@@ -286,6 +286,25 @@ def test_a_body_that_is_too_large_is_not_read(service):
     assert answer.status_code == 413
 
 
+def test_an_address_and_a_body_that_name_two_profiles_change_neither(bench, configured):
+    with served(configured(profiles=("main", "other"))) as client_of:
+        olga = client_of("olga")
+        refused = olga.post("/internal/trading/pause?profile=main", json={"profile": "other"})
+        assert (refused.status_code, "'main'" in refused.text) == (400, True)
+        for name in ("main", "other"):
+            status = olga.get("/internal/trading/status", params={"profile": name}).json()
+            assert status["status"] == "RUNNING"
+        same = olga.post("/internal/trading/pause?profile=main", json={"profile": "main"})
+        assert same.json()["status"] == "PAUSED"
+        assert olga.post("/internal/trading/pause?profile=nowhere").status_code == 404
+
+
+def test_a_request_that_cannot_be_read_is_told_in_our_words(service):
+    answer = service("vera").get("/api/v1/profiles/main/explain", params={"trade_id": "\x07"})
+    assert answer.status_code == 422
+    assert "query.trade_id: give printable characters only" in answer.json()["detail"]
+
+
 def test_the_record_comes_as_a_file(bench, service):
     bench.ghost("t-1")
     bench.dry_run()

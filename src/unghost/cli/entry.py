@@ -69,7 +69,7 @@ def _is_interrupt(error: BaseException) -> bool:
 def _usage_words(error: typer.TyperException) -> str:
     context: typer.Context | None = getattr(error, "ctx", None)
     command = context.command_path if context else "unghost"
-    words = error.format_message().strip() or "A command is missing"
+    words = error.format_message().strip().replace("Value error, ", "") or "A command is missing"
     stop = "" if words.endswith((".", "?")) else "."
     return f"{words}{stop} Try '{command} --help'."
 

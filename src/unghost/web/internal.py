@@ -127,6 +127,8 @@ def resume(
 
 def _meant(service: Operations, body: SwitchBody | None, profile: str | None) -> tuple[str, str]:
     given = body or SwitchBody()
+    if profile is not None and given.profile not in {None, profile}:
+        raise Problem(400, f"The address names {profile!r}, and the body {given.profile!r}.")
     return service.known(profile or given.profile), given.reason
 
 

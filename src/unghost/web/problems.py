@@ -52,6 +52,9 @@ _STATUSES: Final = (
 )
 
 
+_OF_OURS: Final = "Value error, "
+"""What pydantic puts before a sentence that a check of ours has given."""
+
 PageFor = Callable[[Request, Exception], Response]
 """Draws an error for people: `app.state.page_for`, where the console is mounted."""
 PROGRAMS: Final = ("/api/", "/internal/")
@@ -148,7 +151,8 @@ def answer_to(request: Request, error: Exception) -> Response:
 
 def _unfit(request: Request, error: RequestValidationError) -> Response:
     wrong: list[dict[str, Any]] = [
-        {"where": ".".join(map(str, one["loc"])), "what": str(one["msg"])} for one in error.errors()
+        {"where": ".".join(map(str, one["loc"])), "what": one["msg"].removeprefix(_OF_OURS)}
+        for one in error.errors()
     ]
     told = "; ".join(f"{one['where']}: {one['what']}" for one in wrong)
     status = HTTPStatus.UNPROCESSABLE_ENTITY
