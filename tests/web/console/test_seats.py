@@ -66,6 +66,8 @@ def test_an_operator_may_neither_apply_nor_roll_back(scene, path):
 def test_nobody_acts_without_signing_in(scene, path):
     answer = httpx.post(scene.base_url + path, data={"csrf": "", "seen": "", "key": "k"})
     assert answer.status_code == 401
+    assert "You are not signed in" in answer.text
+    assert ">Sign in</a>" in answer.text
 
 
 @pytest.mark.parametrize("path", READS)
@@ -226,3 +228,29 @@ def test_what_others_do_is_seen_without_reloading_but_never_under_ones_hands(sit
     page.evaluate("document.activeElement.blur()")
     page.clock.run_for(6_000)
     expect(state).to_have_text("RUNNING")
+
+
+def test_a_page_that_cannot_be_fetched_anew_says_why(sit, fresh_scene):
+    seat = sit(fresh_scene, "viewer", may_complain=True)
+    page = seat.page
+    page.clock.install()
+    page.reload()
+    silent = page.get_by_text("The server does not answer.")
+    stranger = page.get_by_text("You are not signed in any more")
+    expect(silent.or_(stranger)).to_have_count(2)
+    expect(silent).to_be_hidden()
+    expect(stranger).to_be_hidden()
+
+    seat.page.context.set_offline(True)
+    page.clock.run_for(6_000)
+    expect(silent).to_be_visible()
+    expect(stranger).to_be_hidden()
+
+    seat.page.context.set_offline(False)
+    page.clock.run_for(6_000)
+    expect(silent).to_be_hidden()
+
+    seat.page.context.clear_cookies()
+    page.clock.run_for(6_000)
+    expect(stranger).to_be_visible()
+    expect(silent).to_be_hidden()

@@ -26,6 +26,7 @@ BAD_REQUEST, NOT_FOUND, CONFLICT = 400, 404, 409
 UNPROCESSABLE, TOO_MANY, UNAVAILABLE = 422, 429, 503
 
 _TITLES: Final = {
+    UNAUTHORIZED: "You are not signed in",
     FORBIDDEN: "You may not do that",
     NOT_FOUND: "There is no such page",
     CONFLICT: "It was not done",
@@ -144,8 +145,14 @@ def answer_to(request: Request, error: Exception) -> Response:
         detail=trouble.detail,
         moved=trouble.moved,
         back=trouble.back,
-        back_words="Look again" if trouble.moved else "Overview",
+        back_words=_back_words(trouble),
     )
+
+
+def _back_words(trouble: Trouble) -> str:
+    if trouble.status == UNAUTHORIZED:
+        return "Sign in"  # where the overview leads who is not
+    return "Look again" if trouble.moved else "Overview"
 
 
 def _is_fragment(request: Request) -> bool:

@@ -42,18 +42,24 @@
     return kept;
   };
 
-  const away = (isAway) => {
+  // What keeps the page from being fetched anew: "silent", "stranger", or nothing.
+  const away = (why) => {
     const note = document.getElementById("away");
     if (note) {
-      note.hidden = !isAway;
+      note.querySelectorAll("[data-why]").forEach((one) => {
+        one.hidden = one.dataset.why !== why;
+      });
+      note.hidden = !why;
     }
   };
 
   const read = async (address) => {
     try {
       const answer = await fetch(address, { redirect: "error", cache: "no-store" });
+      away(answer.ok ? "" : answer.status === 401 ? "stranger" : "silent");
       return answer.ok ? await answer.text() : null;
     } catch {
+      away("silent");
       return null;
     }
   };
@@ -71,7 +77,6 @@
         return;
       }
       const html = await read(current.dataset.live);
-      away(html === null);
       if (html === null || isInUse(current) || !current.isConnected) {
         again(current);
         return;
