@@ -116,7 +116,11 @@ def test_a_status_that_nobody_can_tell_is_not_running(bench, configured, tmp_pat
     text = settings.config.read_text() + 'status_url = "http://127.0.0.1:9/status"\n'
     settings.config.write_text(text)
     with served(settings) as service:
-        assert service(None).get("/internal/trading/status").status_code == 503
+        told = service(None).get("/internal/trading/status")
+        assert told.status_code == 503
+        assert told.json()["detail"] == "Nobody can say whether main trades."
+        known = service("vera").get("/internal/trading/status").json()["detail"]
+        assert "127.0.0.1:9/status" in known, "a stranger is not told where the bot is, others are"
         refused = service("olga").post("/internal/trading/resume")
         assert refused.status_code == 409
         assert "status_url" in refused.json()["detail"]

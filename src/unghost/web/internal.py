@@ -133,12 +133,14 @@ def _meant(service: Operations, body: SwitchBody | None, profile: str | None) ->
 
 
 def _told(request: Request, name: str, reading: PauseReading, person: Person | None) -> Response:
+    known = person is not None
     if reading.state is PauseState.UNKNOWN:
-        raise Problem(503, f"Nobody can say whether {name} trades: {reading.detail}")
+        # The cause names hosts and addresses, and everybody may ask here.
+        cause = f": {reading.detail}" if known else "."
+        raise Problem(503, f"Nobody can say whether {name} trades{cause}")
     headers = {"Cache-Control": "no-store", "Vary": "Accept"}
     if _wants_text(request):
         return PlainTextResponse(reading.state, headers=headers)
-    known = person is not None
     content = {
         "status": reading.state,
         "profile": name,
