@@ -7,8 +7,9 @@ the evidence of one draft against the core, as often as a state machine takes a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 
 from unghost.cycle import Draft
@@ -26,32 +27,68 @@ from unghost.model import (
 )
 from unghost.netting import split
 
+Known = Mapping[str, tuple[object, ...]]
+"""By market, what its evidence said when it was confirmed last, times of asking left out."""
 
-def confirm(draft: Draft, rules: Rules, *, standing: set[str], paused: bool) -> None:
-    """Raises AssertionError, with the invariant's number, where the draft is unsound."""
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """Decides the evidence of one draft again."""
+
+    draft: Draft
+    rules: Rules
+    now: datetime
+
+    def __call__(
+        self, evidences: Iterable[Evidence], mode: Mode = Mode.APPLY
+    ) -> tuple[Ruling, ...]:
+        rules = replace(self.rules, mode=mode)
+        return decide(evidences, pause=self.draft.pause, rules=rules, now=self.now)
+
+
+def confirm(draft: Draft, rules: Rules, standing: set[str], *, paused: bool, known: Known) -> Known:
+    """Raises AssertionError, with the invariant's number, where the draft is unsound.
+
+    Markets whose evidence is that of the last time are not lessened anew.
+    """
     now = max((one.as_of for one in draft.evidences), default=draft.pause.as_of)
-
-    def decided(evidences: Iterable[Evidence], mode: Mode = Mode.APPLY) -> tuple[Ruling, ...]:
-        return decide(evidences, pause=draft.pause, rules=replace(rules, mode=mode), now=now)
-
-    found = decided(draft.evidences)
-    assert decided(map(reversed_, reversed(draft.evidences))) == found, "invariant 1"
-    dry = decided(draft.evidences, Mode.DRY_RUN)
+    judge = Judge(draft=draft, rules=rules, now=now)
+    found = judge(draft.evidences)
+    assert judge(map(reversed_, reversed(draft.evidences))) == found, "invariant 1"
+    dry = judge(draft.evidences, Mode.DRY_RUN)
     assert candidates(dry) == candidates(found), "invariant 7: a dry run holds something else"
+    if candidates(found):
+        assert paused, "invariant 8: a row while trading"
+        assert draft.pause.state is PauseState.PAUSED, "invariant 8"
+    facts = {one.symbol: (draft.pause.state, *_facts(one)) for one in draft.evidences}
     for evidence in draft.evidences:
-        of_market = candidates(decided([evidence]))
-        if of_market:
-            assert paused, "invariant 8: a row while trading"
-            assert draft.pause.state is PauseState.PAUSED, "invariant 8"
-            assert is_flat(evidence), "invariant 8"
-        for less in without_a_reading(evidence):
-            assert not candidates(decided([less])), "invariant 2: less evidence, a row more"
-        fewer = without_a_closing(evidence)
-        assert no_more(candidates(decided([fewer])), of_market), "invariant 2: a fill less"
+        if facts[evidence.symbol] != known.get(evidence.symbol):
+            _confirm_market(evidence, judge)
     drafted = candidates(draft.rulings)
     assert not {one.order_id for one in drafted} & standing, "invariant 5: it stands already"
     assert all(one.order_id == expected_id(one, draft.evidences) for one in drafted), "invariant 4"
     assert len({one.order_id for one in drafted}) == len(drafted), "invariant 4"
+    return facts
+
+
+def _facts(evidence: Evidence) -> tuple[object, ...]:
+    return (
+        evidence.lifecycles,
+        evidence.ledger_rows,
+        evidence.fills.fills,
+        evidence.position_before.flatness,
+        evidence.position_after.flatness,
+    )
+
+
+def _confirm_market(evidence: Evidence, judge: Judge) -> None:
+    of_market = candidates(judge([evidence]))
+    assert not of_market or is_flat(evidence), "invariant 8"
+    for less in without_a_reading(evidence):
+        assert not candidates(judge([less])), "invariant 2: less evidence, a row more"
+    fewer = without_a_closing(evidence)
+    if fewer is not evidence:
+        assert no_more(candidates(judge([fewer])), of_market), "invariant 2: a fill less"
 
 
 def candidates(rulings: Iterable[Ruling]) -> list[Candidate]:

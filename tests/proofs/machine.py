@@ -1,107 +1,68 @@
 """A bot, an exchange and an operator that do anything at any time; the nine invariants hold always.
 
-The machine knows the truth: what was traded, what the bot booked and when. Everything else is the
-real thing: the database, the client, the simulated exchange over HTTP.
+The machine knows the truth: what was traded, what the bot booked and when (`street`). Everything
+else is the real thing: the database, the client, the simulated exchange over HTTP.
 """
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from collections import Counter
-from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
-from functools import wraps
-from typing import Any
+from dataclasses import replace
+from functools import partial
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.cycle.bench import ETH, PROFILE, SYMBOL, batch_id, clear, hours_ago, told
+from hypothesis.stateful import initialize, invariant, precondition, rule
+from tests.cycle.bench import batch_id, clear
 from tests.cycle.conftest import WIPE
 from tests.cycle.test_races import at_once
 from tests.cycle.wire import Wire
-from tests.proofs.confirming import confirm
+from tests.proofs.bystander import OPERATIONS
+from tests.proofs.confirming import Known, candidates, confirm
+from tests.proofs.nursery import Nursery
 from tests.proofs.quick import QuickBench
+from tests.proofs.sight import confirm_books, confirm_claims, look
+from tests.proofs.statements import CrashPoint, Moment, StatementWire
+from tests.proofs.street import MARKETS, Street, pick
+from tests.proofs.watching import Watching, counted, planned, written_by
 
 from unghost.adapters.postgres.chain import verify
 from unghost.adapters.postgres.connection import Database
-from unghost.cycle import CycleReport, Desk, draft_rulings, validate
+from unghost.cycle import Desk, validate
 from unghost.demo.venue import Fault, FaultKind
 from unghost.errors import PlanError, RefusedError, UnghostError
-from unghost.model import Decision
 from unghost.rollback import reinstate, roll_back
 
-MARKETS = (SYMBOL, ETH)
+SIDES = ("buy", "sell")
 QUANTITIES = ("0.5", "1", "0.25", "0.0005")
-BEGIN_HOURS_AGO = 66
-STEP = timedelta(minutes=12)
-FAULTS = (
-    Fault(kind=FaultKind.HTML),
-    Fault(kind=FaultKind.EMPTY_BODY),
-    Fault(kind=FaultKind.STATUS, status=503),
+FAULTS = tuple(
+    Fault(kind=kind, status=503)
+    for kind in (
+        FaultKind.HTML,
+        FaultKind.EMPTY_BODY,
+        FaultKind.STATUS,
+        FaultKind.CUT_JSON,
+        FaultKind.NULL,
+        FaultKind.RESET,
+    )
 )
-ZERO = Decimal(0)
-
-_LEDGER = """
-    SELECT order_id LIKE 'BFILL-%' AS ours, order_id,
-           CASE WHEN order_id LIKE 'BFILL-%' THEN to_jsonb(o) - '{status,updated_at}'::text[]
-                ELSE to_jsonb(o) END,
-           status, symbol, quantity
-    FROM orders o
-"""
-_AUDIT_AND_LEDGER_DISAGREE = """
-    SELECT a.backfill_order_id, o.order_id
-    FROM (SELECT * FROM reconciliation_backfill_audit WHERE decision = 'APPLIED') AS a
-    FULL JOIN (SELECT * FROM orders WHERE order_id LIKE 'BFILL-%') AS o
-      ON o.order_id = a.backfill_order_id
-    WHERE o.order_id IS NULL
-       OR (a.audit_id IS NULL AND NOT EXISTS (
-            SELECT FROM reconciliation_backfill_audit AS p
-            WHERE p.backfill_order_id = o.order_id AND p.decision = 'PENDING_APPLY'))
-       OR a.trade_id IS DISTINCT FROM o.trade_id OR a.filled_qty IS DISTINCT FROM o.quantity
-"""
-_TWO_IDS = """
-    SELECT profile_id, trade_id, exchange_order_id, filled_at FROM reconciliation_backfill_audit
-    WHERE backfill_order_id IS NOT NULL
-    GROUP BY 1, 2, 3, 4 HAVING count(DISTINCT backfill_order_id) > 1
-"""
+POSITIONS, FILLS = "positionRisk", "userTrades"
+STATEMENTS = {"dry run": 80, "apply": 100, "pinned apply": 100, "reinstate": 40, "rollback": 16}
+"""How many each sends, roughly: where it is killed is drawn from them."""
 
 
-def counted(step: Callable[..., None]) -> Callable[..., None]:
-    """Count how often a rule is carried out."""
-
-    @wraps(step)
-    def run(self: Machine, *given: Any, **more: Any) -> None:
-        self.ran[step.__name__] += 1
-        step(self, *given, **more)
-
-    return run
+any_one = st.integers(0, 59)
+"""Which of those that there are."""
 
 
-@dataclass
-class Position:
-    """One lifecycle in truth."""
+class Machine(Watching):
+    """`bench` and the wires are put in by `machine_on`; the bench is emptied for every example."""
 
-    trade_id: str
-    symbol: str
-    quantity: Decimal
-    close_order: str | None = None
-    closed_at: datetime | None = None
-    booked: bool = False
-
-
-class Machine(RuleBasedStateMachine):
-    """`bench` and `wire` are put in by `machine_on`; the bench is emptied for every example."""
-
-    bench: QuickBench
-    wire: Wire
-    steps = 0
-    examples = 0
-    ran: Counter[str]
-
-    @initialize()
-    def begin(self) -> None:
+    @initialize(hedged=st.booleans())
+    def begin(self, hedged: bool) -> None:
         type(self).examples += 1
         with self.bench.books.transaction():
             for statement in WIPE:
@@ -109,109 +70,126 @@ class Machine(RuleBasedStateMachine):
         clear(self.bench.venue)
         self.wire.cut()
         self.wire.mend()
-        self.moment = hours_ago(BEGIN_HOURS_AGO)
-        self.positions: list[Position] = []
-        self.written: dict[str, Any] = {}
-        self.seen: dict[str, Any] = {}
-        self.batches: list[str] = []
+        self.street = Street(self.bench, hedged=hedged)
+        self.checked = self.sight = look(self.bench)
+        self.written = {}
         self.plans: list[str] = []
         self.lookback = 72
-        self.looked_at: Any = None
+        self.looked_at = None
+        self.known: Known = {}
         for symbol, quantity in zip(MARKETS, QUANTITIES, strict=False):
-            self.opens(symbol, quantity)
-        self.closes(self.positions[0])
-        self.pause()
+            self.street.opens(symbol, quantity)
+        self.street.closes(self.street.positions[0])
+        self.bench.pause()
+        self.paused = True
+        self.bot_wrote()
 
     # --- the exchange and the bot --------------------------------------------------------------
 
-    def next_moment(self) -> datetime:
-        self.moment += STEP
-        return self.moment
-
-    def open_positions(self) -> list[Position]:
-        return [one for one in self.positions if one.close_order is None]
-
-    def lost(self) -> list[Position]:
-        return [one for one in self.positions if one.close_order and not one.booked]
-
-    def keep_written(self) -> None:
-        """What the bot has written so far; nobody else may change it."""
-        self.written = self.ledger()[0]
-
     @rule(
-        symbol=st.sampled_from(MARKETS), quantity=st.sampled_from(QUANTITIES), linked=st.booleans()
+        symbol=st.sampled_from(MARKETS),
+        quantity=st.sampled_from(QUANTITIES),
+        side=st.sampled_from(SIDES),
+        linked=st.booleans(),
     )
     @counted
-    def bot_opens(self, symbol: str, quantity: str, linked: bool) -> None:
+    def position_opens(self, symbol: str, quantity: str, side: str, linked: bool) -> None:
         more = {} if linked else {"exchange_order_id": None}
-        self.opens(symbol, quantity, **more)
+        self.street.opens(symbol, quantity, side, **more)
+        self.bot_wrote()
 
-    def opens(self, symbol: str, quantity: str, **more: Any) -> None:
-        trade_id = f"t-{len(self.positions) + 1}"
-        self.bench.opened(trade_id, quantity, symbol=symbol, at=self.next_moment(), **more)
-        self.positions.append(
-            Position(trade_id=trade_id, symbol=symbol, quantity=Decimal(quantity))
-        )
-        self.keep_written()
-
-    @precondition(lambda self: self.open_positions())
-    @rule(data=st.data(), booked=st.booleans())
+    @precondition(lambda self: self.street.open())
+    @rule(one=any_one, booked=st.sampled_from((False, False, True)), parts=st.sampled_from((1, 2)))
     @counted
-    def position_closes(self, data: st.DataObject, booked: bool) -> None:
-        one = data.draw(st.sampled_from(self.open_positions()))
-        self.closes(one)
+    def position_closes(self, one: int, booked: bool, parts: int) -> None:
+        chosen = pick(self.street.open(), one)
+        self.street.closes(chosen, parts=parts)
         if booked:
-            self.book_exit(one)
+            self.street.books_exit(chosen)
+            self.bot_wrote()
 
-    def closes(self, one: Position) -> None:
-        one.closed_at = self.next_moment()
-        one.close_order = self.bench.trade(
-            "sell", one.quantity, symbol=one.symbol, at=one.closed_at, price="41000"
-        )
-
-    @precondition(lambda self: self.lost())
-    @rule(data=st.data())
+    @precondition(lambda self: self.street.is_anything_held())
+    @rule(booked=st.booleans())
     @counted
-    def a_real_exit_arrives_late(self, data: st.DataObject) -> None:
-        self.book_exit(data.draw(st.sampled_from(self.lost())))
+    def all_markets_go_flat(self, booked: bool) -> None:
+        """The bot books none of it, or all but the last."""
+        held = self.street.open()
+        for one in (*held, *self.street.held_by_hand()):
+            self.street.closes(one)
+        for one in self.street.late():
+            self.street.fills_arrive(one)
+        if booked:
+            for one in held[:-1]:
+                self.street.books_exit(one)
+            self.bot_wrote()
 
-    def book_exit(self, one: Position) -> None:
-        native = self.bench.native(one.symbol)
-        self.bench.book(
-            one.trade_id,
-            "EXIT",
-            one.quantity,
-            symbol=native,
-            exchange_order_id=one.close_order,
-            at=one.closed_at,
-        )
-        one.booked = True
-        self.keep_written()
-
-    @rule(symbol=st.sampled_from(MARKETS))
+    @precondition(lambda self: self.street.open())
+    @rule(one=any_one)
     @counted
-    def an_entry_that_never_filled_is_booked(self, symbol: str) -> None:
-        trade_id = f"t-{len(self.positions) + 1}"
-        native = self.bench.native(symbol)
-        self.bench.book(trade_id, "ENTRY", "3", symbol=native, at=self.next_moment())
-        self.positions.append(
-            Position(
-                trade_id=trade_id, symbol=symbol, quantity=ZERO, close_order="none", booked=True
-            )
-        )
-        self.keep_written()
+    def position_closes_and_its_fills_are_late(self, one: int) -> None:
+        self.street.closes(pick(self.street.open(), one), late=True)
+
+    @precondition(lambda self: self.street.late())
+    @rule(one=any_one)
+    @counted
+    def late_fills_arrive(self, one: int) -> None:
+        self.street.fills_arrive(pick(self.street.late(), one))
+
+    @precondition(lambda self: self.street.lost())
+    @rule(one=any_one, linked=st.booleans(), share=st.sampled_from((1, 1, 2)))
+    @counted
+    def a_real_exit_arrives_late(self, one: int, linked: bool, share: int) -> None:
+        self.street.books_exit(pick(self.street.lost(), one), linked=linked, share=share)
+        self.bot_wrote()
+
+    @rule(symbol=st.sampled_from(MARKETS), side=st.sampled_from(SIDES))
+    @counted
+    def an_entry_that_never_filled_is_booked(self, symbol: str, side: str) -> None:
+        self.street.books_what_never_filled(symbol, side)
+        self.bot_wrote()
+
+    @precondition(lambda self: not self.street.held_by_hand())
+    @rule(symbol=st.sampled_from(MARKETS), side=st.sampled_from(SIDES))
+    @counted
+    def somebody_opens_by_hand(self, symbol: str, side: str) -> None:
+        self.street.opens_by_hand(symbol, "0.25", side)
+
+    @precondition(lambda self: self.street.held_by_hand())
+    @rule(one=any_one)
+    @counted
+    def somebody_closes_by_hand(self, one: int) -> None:
+        self.street.closes(pick(self.street.held_by_hand(), one))
+
+    @precondition(lambda self: self.street.idle() and not self.street.working())
+    @rule(one=any_one)
+    @counted
+    def an_order_of_the_bot_is_at_work(self, one: int) -> None:
+        self.street.places_an_order(pick(self.street.idle(), one))
+        self.bot_wrote()
+
+    @precondition(lambda self: self.street.working())
+    @rule(one=any_one)
+    @counted
+    def the_order_of_the_bot_ends(self, one: int) -> None:
+        self.street.order_ends(pick(self.street.working(), one))
+        self.bot_wrote()
 
     # --- the operator --------------------------------------------------------------------------
 
+    @precondition(lambda self: not self.paused)
     @rule()
     @counted
     def pause(self) -> None:
         self.bench.pause()
         self.paused = True
 
+    @precondition(lambda self: self.paused)
     @rule()
     @counted
     def resume(self) -> None:
+        self.resumes()
+
+    def resumes(self) -> None:
         self.bench.resume()
         self.paused = False
 
@@ -220,28 +198,30 @@ class Machine(RuleBasedStateMachine):
     def lookback_slides(self, hours: int) -> None:
         self.lookback = hours
 
-    @rule()
+    @rule(second=st.booleans())
     @counted
-    def dry_run(self) -> None:
-        before = self.bench.digest()
-        report = self.bench.dry_run(lookback_hours=self.lookback)
-        assert self.bench.digest() == before, "invariant 7: a dry run changed the ledger"
-        again = self.bench.dry_run(lookback_hours=self.lookback)
-        assert planned(again) == planned(report), "invariant 1: two dry runs differ"
+    def dry_run(self, second: bool) -> None:
+        before = self.sight.rows()
+        report = self.bench.dry_run(self.worker(second=second), lookback_hours=self.lookback)
+        assert self.look().rows() == before, "invariant 7: a dry run changed the ledger"
+        would = {(one.order_id, one.fingerprint) for one in candidates(self.draft().rulings)}
+        assert planned(report) == would, "invariant 7: an apply would write something else"
         self.plans.append(batch_id(report))
+        self.did["a dry run planned rows"] += bool(would)
 
-    @rule()
+    @rule(second=st.booleans())
     @counted
-    def apply(self) -> None:
-        self.watched_apply(lambda: self.bench.apply(lookback_hours=self.lookback))
-        again = self.bench.apply(lookback_hours=self.lookback)
-        assert not written_by(again), "invariant 5: a second apply wrote again"
+    def apply(self, second: bool) -> None:
+        report = self.watched_apply(second=second)
+        if written_by(report):
+            again = self.watched_apply(second=not second)
+            assert not written_by(again), "invariant 5: a second apply wrote again"
 
     @precondition(lambda self: self.plans)
-    @rule(data=st.data())
+    @rule(one=any_one)
     @counted
-    def apply_a_plan(self, data: st.DataObject) -> None:
-        plan = data.draw(st.sampled_from(self.plans[-3:]))
+    def apply_a_plan(self, one: int) -> None:
+        plan = pick(self.plans[-3:], one)
         held = {
             row[0]
             for row in self.bench.rows(
@@ -250,100 +230,151 @@ class Machine(RuleBasedStateMachine):
                 plan,
             )
         }
-        with suppress(PlanError, RefusedError):
-            report = self.watched_apply(
-                lambda: self.bench.apply(plan, lookback_hours=self.lookback)
-            )
+        try:
+            report = self.watched_apply(plan)
+        except (PlanError, RefusedError):
+            self.did["a plan was refused"] += 1
+        else:
             assert written_by(report) <= held, "a row outside the plan was written"
+            self.did["a plan wrote rows"] += bool(written_by(report))
 
+    @precondition(lambda self: self.would_write())
     @rule()
     @counted
     def two_workers_apply(self) -> None:
         desks = [self.bench.desk, self.bench.second_desk()]
         reports = self.watched(
-            lambda: at_once(*(lambda desk=desk: self.bench.apply(desk=desk) for desk in desks))
+            "two workers wrote rows",
+            lambda: at_once(*(lambda desk=desk: self.applies(desk) for desk in desks)),
         )
         ids = [one for report in reports for one in sorted(written_by(report))]
         assert len(ids) == len(set(ids)), "two workers wrote one row"
 
-    @rule(fault=st.sampled_from(FAULTS), endpoint=st.sampled_from(("positionRisk", "userTrades")))
+    @precondition(lambda self: self.sight.batches and self.would_write())
+    @rule(one=any_one)
     @counted
-    def the_exchange_fails_while_applying(self, fault: Fault, endpoint: str) -> None:
-        before = self.ours()
-        self.bench.venue.fault(replace_endpoint(fault, endpoint))
-        with suppress(UnghostError):
-            self.bench.apply(lookback_hours=self.lookback)
-        self.bench.venue.clear_faults()
-        assert self.ours() == before, "invariant 8: written without evidence"
+    def a_rollback_meets_an_apply(self, one: int) -> None:
+        batch = pick(self.sight.batches, one)
+        desk = self.bench.second_desk()
+        self.watched(
+            "a rollback met an apply that wrote",
+            lambda: at_once(self.applies, lambda: roll_back(desk, batch, actor="tester")),
+        )
 
-    @rule(messages=st.integers(0, 60))
+    @precondition(lambda self: self.would_write())
+    @rule(
+        fault=st.sampled_from(FAULTS),
+        endpoint=st.sampled_from((POSITIONS, FILLS)),
+        call=st.integers(1, 3),
+    )
+    @counted
+    def the_exchange_fails_while_applying(self, fault: Fault, endpoint: str, call: int) -> None:
+        """Positions of all markets come in one answer; fills of each, and so all must fail."""
+        since = call if endpoint == POSITIONS else 1
+        before = self.sight
+        venue = self.bench.venue
+        venue.clear_requests()
+        venue.fault(replace(fault, endpoint=endpoint).since_call(since))
+        with suppress(UnghostError):
+            self.watched("an apply wrote in spite of faults", self.applies)
+        venue.clear_faults()
+        if any(one.faults for one in venue.requests()):
+            self.did["the exchange failed"] += 1
+            assert not self.sight.fresh(before), "invariant 8: written without evidence"
+
+    @precondition(lambda self: self.would_write())
+    @rule(what=st.sampled_from(("resume", "reopen", "exit", "rollback")), call=st.integers(1, 3))
+    @counted
+    def something_happens_while_applying(self, what: str, call: int) -> None:
+        """Just before a reading of positions is answered; the third one is right before a write."""
+        happened: list[str] = []
+
+        def happen(_: object) -> None:
+            self.happens(what)
+            happened.append(what)
+
+        self.bench.venue.before(POSITIONS, happen, call=call)
+        with suppress(UnghostError):
+            self.watched(f"an apply wrote although: {what}", self.applies)
+        self.bench.venue.clear_faults()
+        self.did[f"while applying: {what}"] += len(happened)
+
+    def happens(self, what: str) -> None:
+        if what == "resume" or (what == "rollback" and not self.sight.batches):
+            self.resumes()
+        elif what == "rollback":
+            roll_back(self.bench.second_desk(), self.sight.batches[-1], actor="tester")
+        elif what == "exit" and self.street.lost():
+            self.street.books_exit(self.street.lost()[-1])
+            self.bot_wrote()
+        else:
+            self.street.opens(MARKETS[0], "0.25")
+            self.bot_wrote()
+
+    @precondition(lambda self: self.would_write())
+    @rule(messages=st.integers(0, 90))
     @counted
     def the_connection_is_lost_while_applying(self, messages: int) -> None:
         with closing(Database(self.wire.conninfo)) as database:
             desk = self.bench.second_desk(database)
             self.wire.cut_after(messages)
-            with suppress(UnghostError):
-                self.watched(lambda: self.bench.apply(desk=desk, lookback_hours=self.lookback))
+            try:
+                self.watched("an apply lost its connection and wrote", lambda: self.applies(desk))
+            except UnghostError:
+                self.did["an apply lost its connection"] += 1
         self.wire.cut()
         self.wire.mend()
 
-    @precondition(lambda self: self.batches)
-    @rule(data=st.data())
+    @precondition(lambda self: self.would_write() or self.sight.canceled())
+    @rule(
+        operation=st.sampled_from(sorted(OPERATIONS)),
+        number=st.integers(0, 99),
+        moment=st.sampled_from(Moment),
+        one=any_one,
+    )
     @counted
-    def rollback(self, data: st.DataObject) -> None:
-        roll_back(self.bench.desk, data.draw(st.sampled_from(self.batches)), actor="tester")
+    def the_process_is_killed(self, operation: str, number: int, moment: Moment, one: int) -> None:
+        """A real process and a real SIGKILL, before or after one of its statements."""
+        about = self.plans if operation == "pinned apply" else self.sight.batches
+        if not about:
+            operation = "apply"
+        batch = pick(about, one) if about else ""
+        point = CrashPoint(number=1 + number % STATEMENTS[operation], moment=moment)
+        pid = self.nursery.fork(operation, batch, self.deadly.conninfo)
+        self.deadly.watch(partial(os.kill, pid, signal.SIGKILL), point)
+        code = self.watched(f"a process wrote: {operation}", self.nursery.go)
+        self.did[f"killed: {operation}"] += code == -signal.SIGKILL
 
-    @precondition(lambda self: self.batches)
-    @rule(data=st.data())
+    @precondition(lambda self: self.sight.batches and self.sight.standing)
+    @rule(one=any_one)
     @counted
-    def reinstate(self, data: st.DataObject) -> None:
-        batch = data.draw(st.sampled_from(self.batches))
-        before = self.standing()
+    def rollback(self, one: int) -> None:
+        changed = roll_back(self.bench.desk, pick(self.sight.batches, one), actor="tester")
+        self.did["a rollback canceled rows"] += bool(changed)
+
+    @precondition(lambda self: self.sight.batches and self.sight.canceled())
+    @rule(one=any_one)
+    @counted
+    def reinstate(self, one: int) -> None:
+        batch = pick(self.sight.batches, one)
         desk: Desk = self.bench.applying()
-        with suppress(RefusedError):
-            reinstate(desk, batch, actor="tester")
-        if not self.paused:
-            assert self.standing() == before, "invariant 8: reinstated while trading"
-
-    def at_lookback(self) -> Desk:
-        return self.bench.at(lookback_hours=self.lookback)
-
-    # --- looking -------------------------------------------------------------------------------
-
-    def ledger(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The bot's rows and ours by order_id, as of one moment."""
-        bots: dict[str, Any] = {}
-        ours: dict[str, Any] = {}
-        for is_ours, name, row, *rest in self.bench.rows(_LEDGER):
-            if is_ours:
-                ours[name] = (row, *rest)
-            else:
-                bots[name] = row
-        return bots, ours
-
-    def ours(self) -> dict[str, Any]:
-        return self.ledger()[1]
-
-    def standing(self) -> set[str]:
-        return {name for name, (_, status, _, _) in self.ours().items() if status == "filled"}
-
-    def watched_apply(self, run: Any) -> CycleReport:
-        report = self.watched(run)
-        self.batches.append(batch_id(report))
-        assert told(report) is not None
-        return report
-
-    def watched(self, run: Any) -> Any:
-        """No row appears while trading goes on, nor on a market that holds a position."""
-        before = self.ours()
         try:
-            return run()
-        finally:
-            fresh = {name: row for name, row in self.ours().items() if name not in before}
-            assert self.paused or not fresh, "invariant 8: written while trading"
-            held = {self.bench.native(symbol) for symbol in MARKETS if self.bench.held(symbol)}
-            on_held = [name for name, (_, _, symbol, _) in fresh.items() if symbol in held]
-            assert not on_held, "invariant 8: written on a market that is not flat"
+            self.watched("a reinstate filled rows", lambda: reinstate(desk, batch, actor="tester"))
+        except RefusedError:
+            self.did["a reinstate was refused"] += 1
+
+    @precondition(lambda self: self.sight.over_closed() & self.sight.repaired())
+    @rule()
+    @counted
+    def what_was_superseded_is_taken_back(self) -> None:
+        """`validate` names the rows that a real EXIT made superfluous; each is rolled back."""
+        for over in validate(self.bench.desk).over_closed:
+            for row, _, batch in over.superseded:
+                if batch is not None:
+                    roll_back(self.bench.desk, batch, actor="tester", order_id=row)
+        left = [one for one in validate(self.bench.desk).over_closed if one.superseded]
+        assert not left, "what was taken back is still named"
+        self.did["what was superseded was taken back"] += 1
 
     # --- the invariants ------------------------------------------------------------------------
 
@@ -351,84 +382,41 @@ class Machine(RuleBasedStateMachine):
     def the_books_are_sound(self) -> None:
         """Invariants 3, 4, 6 and 8, by what the database holds after a step."""
         type(self).steps += 1
-        bots, ours = self.ledger()
-        assert bots == self.written, "a row of the bot was changed"
-        self.of_our_rows_only_the_status_changes(ours)
-        self.closed_by_us_never_exceeds_closed_by_the_exchange(ours)
-        self.the_audit_agrees_with_the_ledger()
+        confirm_books(self.look(), self.checked, self.written, self.street)
+        self.checked = self.sight
 
     @invariant()
     def what_would_be_decided_is_sound(self) -> None:
-        """Invariants 1, 2, 4, 5, 7 and 8, by what a cycle would decide now; nothing is recorded.
-
-        Where neither the books nor the exchange nor the pause nor the rules have moved since the
-        last look, the evidence is that of the last look.
-        """
-        now = (self.ledger(), len(self.bench.world.fills(PROFILE)), self.paused, self.lookback)
-        if now == self.looked_at:
-            return
-        self.looked_at = now
-        draft = draft_rulings(self.bench.applying(self.at_lookback()))
-        confirm(draft, self.bench.desk.rules, standing=self.standing(), paused=self.paused)
-
-    def of_our_rows_only_the_status_changes(self, now: dict[str, Any]) -> None:
-        assert set(self.seen) <= set(now), "invariant 6: a row of ours is gone"
-        for name, (row, status, _, _) in now.items():
-            assert self.seen.setdefault(name, row) == row, "invariant 6"
-            assert status in ("filled", "canceled"), "invariant 6"
-
-    def closed_by_us_never_exceeds_closed_by_the_exchange(self, ours: dict[str, Any]) -> None:
-        """What the bot booked late counts only where we had nothing: that is found by validate."""
-        closed = dict.fromkeys(MARKETS, Decimal("0.01") * (1 + len(self.positions)))
-        for one in self.positions:
-            closed[one.symbol] += one.quantity if one.closed_at else ZERO
-        for symbol in MARKETS:
-            native = self.bench.native(symbol)
-            standing = [row for row in ours.values() if row[1:3] == ("filled", native)]
-            assert sum((row[3] for row in standing), ZERO) <= closed[symbol], "invariant 3"
-
-    def the_audit_agrees_with_the_ledger(self) -> None:
-        assert self.bench.rows(_AUDIT_AND_LEDGER_DISAGREE) == [], "invariant 8"
-        assert self.bench.rows(_TWO_IDS) == [], "invariant 4"
+        """Invariants 1 to 5, 7 and 8, by what a cycle would decide now."""
+        known = self.looked_at
+        draft = self.draft()
+        if self.looked_at is not known:
+            standing = set(self.sight.standing)
+            rules = self.bench.desk.rules
+            self.known = confirm(draft, rules, standing, paused=self.paused, known=self.known)
+            confirm_claims(candidates(draft.rulings), self.sight, self.street)
 
     def teardown(self) -> None:
         """After everything one apply converges, and what came too late is named."""
-        if not hasattr(self, "positions"):
+        error = sys.exception()
+        if isinstance(error, Exception):
+            self.when_it_breaks(error)
+        if error is not None or not hasattr(self, "drafted"):
             return
         self.bench.venue.clear_faults()
         self.wire.mend()
-        self.bench.apply()
-        pending = "SELECT FROM reconciliation_backfill_audit WHERE decision = 'PENDING_APPLY'"
-        assert self.bench.rows(pending) == [], "invariant 9"
-        self.the_audit_agrees_with_the_ledger()
+        self.watched_apply()
+        assert not candidates(self.draft().rulings), "invariant 9: one apply did not converge"
         found = {one.key.trade_id for one in validate(self.bench.desk).over_closed}
-        assert found == self.over_closed(), "what came too late is not named"
+        assert found == self.sight.over_closed(), "what came too late is not named"
         assert verify(self.bench.database).breaks == (), "the chain is broken"
-
-    def over_closed(self) -> set[str]:
-        rows = self.bench.rows(
-            "SELECT trade_id FROM orders WHERE status = 'filled' GROUP BY trade_id"
-            " HAVING sum(CASE action WHEN 'EXIT' THEN quantity ELSE -quantity END) > 0"
-        )
-        return {row[0] for row in rows}
+        self.after_example()
 
 
-def planned(report: CycleReport) -> set[tuple[str, str | None]]:
-    return {
-        (str(row.backfill_order_id), row.fingerprint)
-        for row in report.audit
-        if row.decision is Decision.DRY_RUN
-    }
-
-
-def written_by(report: CycleReport) -> set[str]:
-    return {str(row.backfill_order_id) for row in report.audit if row.decision is Decision.APPLIED}
-
-
-def replace_endpoint(fault: Fault, endpoint: str) -> Fault:
-    return Fault(kind=fault.kind, status=fault.status, endpoint=endpoint)
-
-
-def machine_on(bench: QuickBench, wire: Wire) -> type[Machine]:
+def machine_on(
+    bench: QuickBench, *, wire: Wire, deadly: StatementWire, nursery: Nursery
+) -> type[Machine]:
     """A kind of machine that works at this bench."""
-    return type("MachineAtBench", (Machine,), {"bench": bench, "wire": wire, "ran": Counter()})
+    made = {"bench": bench, "wire": wire, "deadly": deadly, "nursery": nursery}
+    counters = {name: Counter() for name in ("ran", "nanoseconds", "did")}
+    return type("MachineAtBench", (Machine,), {**made, **counters})

@@ -231,6 +231,8 @@ MUTANTS: Final = (
     _m("rollback.py", "a reinstate does not ask for flat markets",
        "        if doubt is not None:\n            detail", "        if False:\n            detail",
        UNDO),
+    _m("rollback.py", "a reinstate does not ask whether the bot is at work",
+       "        _require_calm(desk, transaction, changes)\n", "", UNDO),
     _m("rollback.py", "a reinstate may use fills that others have used since",
        "if used > proof.filled:", "if False:", UNDO),
     _m("rollback.py", "another profile's batch may be rolled back",

@@ -10,11 +10,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import traceback
 from multiprocessing.connection import Connection
 from typing import Final
 
 from tests.proofs import bystander
+
+from unghost.errors import UnghostError
 
 _PATIENCE_SECONDS: Final = 60
 _GO = b"g"
@@ -74,6 +77,8 @@ def _be_the_child(told: int, order: tuple[str, str, str], base_url: str) -> None
         os.read(told, len(_GO))
         bystander.run(*order, base_url)
         code = 0
+    except UnghostError as refused:
+        sys.stderr.write(f"{order[0]}: {refused}\n")
     except BaseException:  # noqa: BLE001 - whatever it is, this process must end here
         traceback.print_exc()
     finally:

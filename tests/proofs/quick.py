@@ -5,6 +5,7 @@ unghost works as everywhere: its own transactions, its own client, HTTP.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,8 @@ from tests.cycle.bench import Bench, open_account
 from unghost.adapters.exchange import ExchangeAccount
 from unghost.adapters.postgres.connection import Database
 from unghost.cycle import Desk
+
+_AT_WORK = "SELECT FROM pg_stat_activity WHERE usename = %s AND state <> 'idle'"
 
 
 @dataclass
@@ -51,6 +54,11 @@ class QuickBench(Bench):
         if not self.spare:
             self.spare.append(open_account(self.venue, exchange=self.exchange))
         return self.new_desk(database=database or self.other_database, account=self.spare[0])
+
+    def be_silent(self) -> None:
+        """Wait until the server has ended all that it does for unghost, also for the dead."""
+        while self.rows(_AT_WORK, self.roles.service):
+            time.sleep(0.001)
 
     def leave(self) -> None:
         """Let go of what is kept here; the bench that it is made of closes the rest."""

@@ -8,6 +8,7 @@ import secrets
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 
 import hypothesis
@@ -17,13 +18,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from tests.cycle.wire import wire_to
 from tests.proofs.machine import Machine, machine_on
+from tests.proofs.nursery import Nursery
 from tests.proofs.quick import QuickBench, quick
 from tests.proofs.results import Keeper
+from tests.proofs.statements import StatementWire
 
 SOAK_SECONDS = int(os.environ.get("UNGHOST_SOAK_SECONDS", "0"))
 PROFILE = settings(
-    max_examples=20 if SOAK_SECONDS else 2,
-    stateful_step_count=30 if SOAK_SECONDS else 14,
+    max_examples=60 if SOAK_SECONDS else 2,
+    stateful_step_count=50 if SOAK_SECONDS else 14,
     deadline=None,
     derandomize=not SOAK_SECONDS,
     database=None,
@@ -41,8 +44,12 @@ def quick_bench(own_bench) -> Iterator[QuickBench]:
 
 @pytest.fixture
 def machine(quick_bench) -> Iterator[type[Machine]]:
-    with wire_to(quick_bench.service_url) as wire:
-        yield machine_on(quick_bench, wire)
+    with (
+        wire_to(quick_bench.service_url) as wire,
+        closing(StatementWire(quick_bench.service_url)) as deadly,
+        closing(Nursery(quick_bench.venue.base_url)) as nursery,
+    ):
+        yield machine_on(quick_bench, wire=wire, deadly=deadly, nursery=nursery)
 
 
 @pytest.fixture
@@ -65,10 +72,16 @@ def test_the_invariants_hold_whatever_happens(machine):
 
 
 def soak(machine):
-    """Seed after seed; what was found so far is kept after each."""
+    """Seed after seed; what was found so far is kept after each example."""
     begun, keeper = time.monotonic(), Keeper("soak")
     seed = first = int(os.environ.get("UNGHOST_SOAK_SEED", secrets.randbelow(1_000_000)))
     while True:
+        machine.after_example = staticmethod(
+            lambda now=seed: keeper.keep(figures(machine, first, now, begun))
+        )
+        machine.when_it_breaks = staticmethod(
+            lambda error, now=seed: sys.stderr.write(f"seed {now}: {error!r:.300}\n")
+        )
         chosen = hypothesis.seed(seed)(machine)
         try:
             run_state_machine_as_test(chosen, settings=PROFILE)
@@ -76,7 +89,6 @@ def soak(machine):
             if isinstance(error, Exception):
                 keeper.keep(figures(machine, first, seed, begun), f"seed {seed}: {error}")
             raise
-        keeper.keep(figures(machine, first, seed, begun))
         left = timedelta(seconds=max(0, int(SOAK_SECONDS - (time.monotonic() - begun))))
         sys.stderr.write(f"seed {seed}: {machine.steps} steps so far, {left} left\n")
         if not left:
@@ -90,5 +102,9 @@ def figures(machine, first: int, last: int, begun: float) -> dict:
         "steps": machine.steps,
         "examples": machine.examples,
         "rules": dict(sorted(machine.ran.items())),
+        "milliseconds of rules": {
+            name: spent // 1_000_000 for name, spent in sorted(machine.nanoseconds.items())
+        },
+        "effects": dict(sorted(machine.did.items())),
         "seconds": int(time.monotonic() - begun),
     }
