@@ -37,7 +37,9 @@ def unsharded():
         _, *blocks = re.split(r"^-- name: ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
         for name, block in (one.split("\n", 1) for one in blocks):
             words = re.sub("--.*", "", block)
-            tables = re.search(r"\b(orders|reconciliation_\w+|procrastinate_\w+)\b", words)
+            tables = re.search(
+                r"\b(orders|\w+_audit|reconciliation_\w+|procrastinate_\w+)\b", words
+            )
             if path.stem not in ALONE and tables and "profile_id" not in words:
                 yield f"{path.stem}: {name}"
 

@@ -17,10 +17,8 @@ by the numbers used in the property tests and in ARCHITECTURE.md:
 
 from __future__ import annotations
 
-import gc
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal, localcontext
 from functools import lru_cache
@@ -30,6 +28,7 @@ from typing import Any
 from unghost import rowfacts
 from unghost.account import ORDERS_SHOWN, Account, market_account
 from unghost.allocate import Allocation, LegAllocation, allocate
+from unghost.collector import collector_paused
 from unghost.gates import (
     Case,
     ask_market,
@@ -71,7 +70,7 @@ def decide(
     Candidates may still be refused by what exists already (`confront`), by the plan (`pin`) and by
     the row limit (`limit`), in that order.
     """
-    with localcontext(prec=PRECISION), _collector_paused():
+    with localcontext(prec=PRECISION), collector_paused():
         rulings = [
             ruling
             for evidence in evidences
@@ -84,28 +83,6 @@ def _place(ruling: Ruling) -> tuple[str, str, str]:
     """The order of the keys; as a tuple, which is compared three times as fast as a key."""
     key = ruling.lifecycle.key
     return key.profile_id, key.symbol, key.trade_id
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """All that is made here is kept, and none of it is a circle: to look through it for what can
-    be freed, again and again as it grows, took two fifths of the time.
-
-    At the end all of it is put among what is old (frozen, and released there), or the first thing
-    that the collector did would be to look through it after all. What is young before is looked
-    through first: it may be circles, which would wait long among what is old.
-    """
-    was_on = gc.isenabled()
-    if was_on:
-        gc.collect(1)
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.freeze()
-            gc.unfreeze()
-            gc.enable()
 
 
 def _decide_market(

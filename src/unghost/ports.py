@@ -24,6 +24,7 @@ from unghost.model import (
     Decision,
     Event,
     FillReading,
+    HeldRows,
     Hint,
     InsertOutcome,
     Interrupted,
@@ -40,7 +41,9 @@ from unghost.model import (
     Resolution,
     Seen,
     Settlement,
+    Sought,
     StatusChange,
+    TradeVersion,
     Window,
 )
 
@@ -130,6 +133,21 @@ class WriteTransaction(LedgerReader, Protocol):
 
     def pause_state(self, profile_id: str) -> PauseReading:
         """The profile's own status, locked so that a `resume` waits for this commit."""
+        ...
+
+    def open_versions(
+        self, profile_ids: Sequence[str], *, symbols: Collection[str]
+    ) -> Sequence[TradeVersion]:
+        """Each row of the lifecycles that `open_lifecycles` tells, by id and version alone."""
+        ...
+
+    def held_rows(
+        self, profile_ids: Sequence[str], *, sought: Sought, ignoring: Collection[str]
+    ) -> HeldRows:
+        """The rows that `account_rows` tells, save those whose order_id is in `ignoring`.
+
+        Of those that surely concern a market, symbol, id and version alone.
+        """
         ...
 
     def insert_backfills(self, candidates: Sequence[Candidate]) -> Mapping[str, InsertOutcome]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import assert_never
 
+from unghost.collector import collector_paused
 from unghost.errors import CommitOutcomeUnknownError, DatabaseError
 from unghost.gates import flat_doubt, pause_doubt
 from unghost.model import (
@@ -23,7 +24,6 @@ from unghost.model import (
     Decision,
     Evidence,
     InsertOutcome,
-    LedgerRow,
     LifecycleKey,
     Mode,
     PositionReading,
@@ -35,18 +35,15 @@ from unghost.model import (
     Skip,
 )
 from unghost.ports import Clock, Exchange, Ledger, PauseGate, Progress, WriteTransaction
-from unghost.selection import (
-    RowFilter,
-    evidence_digest,
-    names_an_order,
-    order_names,
-    row_filter,
-    rows_by_market,
-    rows_digest,
-)
+from unghost.recheck import LedgerNow, ground_of, ledger_now, rows_now
+from unghost.selection import evidence_digest
 
-CHUNK_ROWS = 1000
-"""Rows after which a chunk is closed; a single market is never cut."""
+CHUNK_ROWS = 5000
+"""Rows after which a chunk is closed; a single market is never cut.
+
+Each chunk looks through the ledger anew, so many small ones take long; in a large one a row of the
+bot that comes meanwhile undoes more, and a resume waits longer for its commit.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,7 +188,18 @@ def record(
     Raises DatabaseError when the audit cannot be written: then nothing was applied. The rows of a
     failed chunk are settled as NO_GO; chunks before it stand.
     """
-    every = (*entries(rulings, pen.rules.mode), *extra)
+    with collector_paused():
+        every = (*entries(rulings, pen.rules.mode), *extra)
+        _record(batch_id, every, evidences, pen, progress)
+
+
+def _record(
+    batch_id: str,
+    every: Sequence[AuditEntry],
+    evidences: Sequence[Evidence],
+    pen: Pen,
+    progress: Progress | None,
+) -> None:
     settled = [one for one in every if one.decision is not Decision.PENDING_APPLY]
     intents = [one for one in every if one.decision is Decision.PENDING_APPLY]
     if settled:
@@ -295,92 +303,6 @@ def _doubts(chunk: _Chunk, asked: _Asked, pen: Pen) -> Doubts:
     return {symbol: doubt for symbol, doubt in found.items() if doubt is not None}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Snapshot:
-    """The ledger as the write transaction sees it: digests by market symbol."""
-
-    rows: Mapping[str, str]
-    everything: Mapping[str, str]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Again:
-    """How to read again, inside the write, what the evidence of a chunk rests on."""
-
-    transaction: WriteTransaction
-    chunk: _Chunk
-    filters: Mapping[str, RowFilter]
-    own: frozenset[str]
-    pen: Pen
-
-    @property
-    def names(self) -> list[str]:
-        """Every name under which the ledger may hold one of the markets."""
-        return sorted({name for one in self.filters.values() for name in one.names})
-
-
-def _again(transaction: WriteTransaction, chunk: _Chunk, own: frozenset[str], pen: Pen) -> _Again:
-    filters = {
-        one.symbol: row_filter(one.market, one.fills.window, one.fills.fills)
-        for one in chunk.evidences
-        if one.market is not None
-    }
-    return _Again(transaction=transaction, chunk=chunk, filters=filters, own=own, pen=pen)
-
-
-def _snapshot(again: _Again) -> _Snapshot:
-    """Read again what the evidence rests on, and what may not be there: rows of strangers."""
-    profiles = again.pen.profile.account_profiles
-    lifecycles = again.transaction.open_lifecycles(profiles, symbols=again.names)
-    kept = _kept(again)
-    return _Snapshot(
-        rows=_rows_digests(kept, again.own),
-        everything={
-            symbol: rows_digest(
-                [life for life in lifecycles if life.key.symbol in one.names],
-                kept[symbol],
-                ignoring=again.own,
-            )
-            for symbol, one in again.filters.items()
-        },
-    )
-
-
-def _kept(again: _Again) -> dict[str, list[LedgerRow]]:
-    """The ledger's rows as they are now, by the market that they concern."""
-    rows = again.transaction.account_rows(
-        again.pen.profile.account_profiles,
-        symbols=again.names,
-        start_at=min(one.start_at for one in again.filters.values()),
-        exchange_ids=sorted({name for one in again.filters.values() for name in one.ids}),
-    )
-    resolved = again.pen.exchange.resolve(sorted({row.symbol for row in rows}))
-    strange = _strangers(again)
-    found = rows_by_market(rows, again.filters, resolved)
-    return {symbol: kept + strange[symbol] for symbol, kept in found.items()}
-
-
-def _rows_digests(kept: Mapping[str, list[LedgerRow]], own: frozenset[str]) -> dict[str, str]:
-    return {symbol: rows_digest((), rows, ignoring=own) for symbol, rows in kept.items()}
-
-
-def _strangers(again: _Again) -> dict[str, list[LedgerRow]]:
-    """Rows of profiles of other accounts that name an order of the evidence, by market.
-
-    When the evidence was gathered there were none, else its fills would not have been believed.
-    """
-    evidences = again.chunk.evidences
-    orders = {name for one in evidences for name in order_names(one.fills.fills)}
-    rows = again.transaction.rows_of_strangers(
-        again.pen.profile.no_strangers, symbols=again.names, order_ids=sorted(orders)
-    )
-    return {
-        one.symbol: [row for row in rows if names_an_order(row, one.market, one.fills.fills)]
-        for one in evidences
-        if one.market is not None
-    }
-
-
 # --- the write ---------------------------------------------------------------------------------
 
 
@@ -393,8 +315,8 @@ def _write(
 ) -> None:
     """Inside the transaction: check, insert, settle, check again. An exception undoes all of it."""
     own = frozenset(audit_ids)
-    again = _again(transaction, chunk, own, pen)
-    before = _snapshot(again)
+    ground = ground_of(chunk.evidences, own=own, profile=pen.profile, exchange=pen.exchange)
+    before = ledger_now(transaction, ground)
     resumed = _resumed(transaction, chunk, pen)
     refused = _changed(chunk, before, own) | _doubts(chunk, asked, pen) | resumed
     market_of = {one.key: ev.symbol for ev in chunk.evidences for one in ev.lifecycles}
@@ -407,11 +329,11 @@ def _write(
     _settle_all(transaction, settlements)
     # Pair of the check above: a row that was committed meanwhile undoes the chunk. It comes last,
     # because settling waits for every other writer of the record, and then theirs are seen too.
-    if _rows_digests(_kept(again), own) != before.rows:
+    if rows_now(transaction, ground) != before.rows:
         raise _LedgerMovedError
 
 
-def _changed(chunk: _Chunk, now: _Snapshot, own: frozenset[str]) -> Doubts:
+def _changed(chunk: _Chunk, now: LedgerNow, own: frozenset[str]) -> Doubts:
     """Markets whose ledger rows are no longer those that the evidence rests on."""
     return {
         one.symbol: Reason.LEDGER_CHANGED

@@ -7,12 +7,13 @@ was written twice would one day differ.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from unghost import rowfacts
-from unghost.model import Evidence, Fill, LedgerRow, Lifecycle, Market, Window
+from unghost.model import Evidence, Fill, LedgerRow, Lifecycle, Market, Sought, Window
 
 Resolved = Mapping[str, Market | None]
 
@@ -96,26 +97,62 @@ def rows_by_market(
     return found
 
 
+def sought(filters: Mapping[str, RowFilter], resolved: Resolved) -> Sought:
+    """What to read for these filters; `resolved` holds the market of every name in them."""
+    named = Counter(name for one in filters.values() for name in one.names)
+    sure = {
+        name: one.start_at
+        for one in filters.values()
+        for name in one.names
+        if named[name] == 1 and resolved.get(name) is not None
+    }
+    return Sought(
+        sure=sure,
+        doubtful=frozenset(named.keys() - sure.keys()),
+        ids=frozenset(identity for one in filters.values() for identity in one.ids),
+        start_at=min(one.start_at for one in filters.values()),
+    )
+
+
 def evidence_digest(evidence: Evidence, *, ignoring: Collection[str]) -> str:
     """The digest of everything in the ledger that the evidence rests on."""
-    return rows_digest(evidence.lifecycles, evidence.ledger_rows, ignoring=ignoring)
+    lines = lifecycle_lines(evidence.lifecycles, ignoring) + row_lines(
+        evidence.ledger_rows, ignoring
+    )
+    return digest_of(lines)
 
 
-def rows_digest(
-    lifecycles: Iterable[Lifecycle], rows: Iterable[LedgerRow], *, ignoring: Collection[str]
-) -> str:
-    """Equal digests: no row was added, changed or removed, and the same lifecycles are open.
-
-    The rows of each lifecycle count for themselves: an EXIT booked after the lifecycles were read
-    but before the other rows were is among the rows both times, and yet the lifecycle has changed.
-    `ignoring` holds the ids of the batch's own rows, which may stand already or are being written.
+def lifecycle_lines(lifecycles: Iterable[Lifecycle], ignoring: Collection[str]) -> list[str]:
+    """The rows of each lifecycle, which count for themselves: an EXIT booked after the lifecycles
+    were read but before the other rows were is among the rows both times, and yet the lifecycle
+    has changed.
     """
-    lines = [
-        f"{one.key.profile_id}|{one.key.symbol}|{one.key.trade_id}|{row.order_id}|{row.version}"
+    return [
+        trade_line(key.profile_id, key.symbol, key.trade_id, row.order_id, row.version)
         for one in lifecycles
+        for key in (one.key,)
         for row in one.rows
         if row.order_id not in ignoring
     ]
-    lines += [f"|||{row.order_id}|{row.version}" for row in rows if row.order_id not in ignoring]
-    lines.sort()
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def row_lines(rows: Iterable[LedgerRow], ignoring: Collection[str]) -> list[str]:
+    """The rows of a market. `ignoring` holds the ids of the batch's own rows, which may stand
+    already or are being written.
+    """
+    return [row_line(row.order_id, row.version) for row in rows if row.order_id not in ignoring]
+
+
+def trade_line(profile_id: str, symbol: str, trade_id: str, order_id: str, version: str) -> str:
+    """One row of a lifecycle, as digests see it."""
+    return f"{profile_id}|{symbol}|{trade_id}|{order_id}|{version}"
+
+
+def row_line(order_id: str, version: str) -> str:
+    """One row of a market, as digests see it."""
+    return f"|||{order_id}|{version}"
+
+
+def digest_of(lines: Iterable[str]) -> str:
+    """Equal digests: no row was added, changed or removed, and the same lifecycles are open."""
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()

@@ -30,13 +30,15 @@ RECORD = (
     "reconciliation_backfill_batch",
     "reconciliation_chain",
     "reconciliation_chain_head",
+    "reconciliation_evidence",
 )
 WIPE = (
     *(f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in RECORD),
     """
     TRUNCATE orders, reconciliation_backfill_audit, reconciliation_backfill_batch,
-        reconciliation_chain, reconciliation_event, reconciliation_file_fill,
-        reconciliation_fill_file, reconciliation_account, trading_profile RESTART IDENTITY""",
+        reconciliation_chain, reconciliation_evidence, reconciliation_event,
+        reconciliation_file_fill, reconciliation_fill_file, reconciliation_account,
+        trading_profile RESTART IDENTITY""",
     "UPDATE reconciliation_chain_head SET seq = 0, hash = repeat('0', 64)",
     """
     DO $$ DECLARE one record; BEGIN

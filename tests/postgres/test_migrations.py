@@ -46,6 +46,7 @@ def test_migrating_makes_our_tables_and_no_other(empty_database):
         "reconciliation_backfill_audit",
         "reconciliation_chain",
         "reconciliation_chain_head",
+        "reconciliation_evidence",
         "reconciliation_event",
         "reconciliation_file_fill",
         "reconciliation_fill_file",

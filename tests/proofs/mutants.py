@@ -199,7 +199,7 @@ MUTANTS: Final = (
        "if evidence_digest(one, ignoring=own) != now.everything.get(one.symbol)", "if False",
        CYCLE),
     _m("record.py", "a row that comes between insert and commit goes unnoticed",
-       "if _rows_digests(_kept(again), own) != before.rows:", "if False:", CYCLE),
+       "if rows_now(transaction, ground) != before.rows:", "if False:", CYCLE),
     _m("record.py", "a resume just before the write goes unnoticed",
        "return {} if paused is None else {one.symbol: paused for one in chunk.evidences}",
        "return {}", CYCLE),

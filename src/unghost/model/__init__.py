@@ -5,7 +5,16 @@ quantity is in base units of the market; `Evidence.ledger_unit` says how many ba
 of the ledger is worth (1 unless the ledger keeps contracts).
 """
 
-from unghost.model.ledger import Hint, LedgerRow, Lifecycle, LifecycleKey, Seen
+from unghost.model.ledger import (
+    HeldRows,
+    Hint,
+    LedgerRow,
+    Lifecycle,
+    LifecycleKey,
+    Seen,
+    Sought,
+    TradeVersion,
+)
 from unghost.model.record import (
     AuditEntry,
     AuditRow,
@@ -86,6 +95,7 @@ __all__ = [
     "Flatness",
     "GateResult",
     "GateVerdict",
+    "HeldRows",
     "Hint",
     "InsertOutcome",
     "Interrupted",
@@ -112,7 +122,9 @@ __all__ = [
     "Settlement",
     "Side",
     "Skip",
+    "Sought",
     "StatusChange",
+    "TradeVersion",
     "Window",
     "is_amount",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -91,3 +92,30 @@ class Seen:
     as_of: datetime
     by_hint: tuple[Lifecycle, ...] | None
     full: tuple[Lifecycle, ...] | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sought:
+    """Which rows to read again for some markets, so that little has to be said of most of them.
+
+    `sure` are the names that mean one market alone, each with the start of its window: a row of
+    that name in that window concerns the market, and its id and version are all that is needed.
+    Any other row of `doubtful` names or with one of `ids` has to be looked at as a whole.
+    """
+
+    sure: Mapping[str, datetime]
+    doubtful: frozenset[str]
+    ids: frozenset[str]
+    start_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeldRows:
+    """What `Sought` found: (symbol, order_id, version) of what is sure, other rows as a whole."""
+
+    sure: tuple[tuple[str, str, str], ...]
+    others: tuple[LedgerRow, ...]
+
+
+TradeVersion = tuple[str, str, str, str, str]
+"""A row of an open lifecycle: profile_id, symbol and trade_id of it, order_id, version."""

@@ -91,8 +91,11 @@ ORDER BY started_at DESC, batch_id DESC
 LIMIT %(limit)s;
 
 -- name: newest_audit
--- ids that are given from now on are above it
-SELECT COALESCE(max(audit_id), 0) AS audit_id FROM reconciliation_backfill_audit;
+-- ids that are given from now on are above it; and room for the rows that the chain is made of
+SELECT
+    COALESCE(max(audit_id), 0) AS audit_id,
+    set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')) / 1024, 65536) || 'kB', true)
+FROM reconciliation_backfill_audit;
 
 -- name: write_audit
 -- the ids rise in the order given; COPY takes half the time of arrays
@@ -104,6 +107,24 @@ COPY reconciliation_backfill_audit (
 )
 FROM STDIN;
 
+-- name: keep_evidence
+-- what several audit rows share, by its digest; in the order of the digests, so that two runs that
+-- keep the same wait for each other and no more
+WITH named AS MATERIALIZED (
+    SELECT g.place, g.body, encode(sha256(convert_to(g.body::text, 'UTF8')), 'hex') AS digest
+    FROM (
+        SELECT place, told::jsonb AS body
+        FROM unnest(%(bodies)s::text[]) WITH ORDINALITY AS u (told, place)
+    ) AS g
+), kept AS (
+    INSERT INTO reconciliation_evidence (digest, body)
+    SELECT DISTINCT ON (digest) digest, body
+    FROM named
+    ORDER BY digest
+    ON CONFLICT (digest) DO NOTHING
+)
+SELECT digest FROM named ORDER BY place;
+
 -- name: written_audit
 -- what was just written: no other run writes into this batch
 SELECT audit_id
@@ -111,10 +132,27 @@ FROM reconciliation_backfill_audit
 WHERE audit_id > %(newest)s
   AND batch_id = %(batch_id)s;
 
+-- name: whole_audit
+-- the audit for reading: every row with all of its evidence
+(
+    SELECT
+        a.audit_id, a.batch_id, a.profile_id, a.symbol, a.trade_id, a.decision, a.reason,
+        a.filled_qty, a.open_qty, a.remainder_qty, a.price, a.fee, a.fee_currency,
+        a.backfill_order_id, a.exchange_order_id, a.exchange_client_order_id, a.filled_at,
+        a.attribution, a.fingerprint,
+        CASE
+            WHEN e.digest IS NULL THEN a.evidence
+            ELSE reconciliation_joined_evidence(a.evidence, e.body)
+        END AS evidence,
+        a.actor, a.created_at, a.reverted_at
+    FROM reconciliation_backfill_audit AS a
+    LEFT JOIN reconciliation_evidence AS e ON e.digest = a.evidence->>'shared'
+)
+
 -- name: audit_rows
 -- a NULL filter lets everything pass
 SELECT *
-FROM reconciliation_backfill_audit
+FROM {whole_audit} AS whole
 WHERE (%(batch_id)s::text IS NULL OR batch_id = %(batch_id)s)
   AND (%(profile_id)s::text IS NULL OR profile_id = %(profile_id)s)
   AND (%(symbol)s::text IS NULL OR symbol = %(symbol)s)
@@ -131,8 +169,7 @@ FROM unnest(
     %(audit_ids)s::bigint[], %(decisions)s::text[], %(reasons)s::text[]
 ) AS s (audit_id, decision, reason)
 WHERE a.audit_id = s.audit_id
-  AND a.decision = 'PENDING_APPLY'
-RETURNING a.audit_id;
+  AND a.decision = 'PENDING_APPLY';
 
 -- name: settle_interrupted
 -- orders decides what became of an intent; an earlier intent for the same id owns the row
@@ -157,6 +194,12 @@ WITH pending AS (
     LEFT JOIN orders AS o ON {order_id} = a.backfill_order_id
     WHERE a.decision = 'PENDING_APPLY'
       AND a.profile_id = ANY(%(profile_ids)s::text[])
+      AND a.batch_id IN (
+          SELECT batch_id
+          FROM reconciliation_backfill_batch
+          WHERE profile_id = ANY(%(profile_ids)s::text[])
+            AND (status = 'running' OR counts ? 'PENDING_APPLY')
+      )
 )
 UPDATE reconciliation_backfill_audit AS a
 SET
@@ -187,14 +230,11 @@ WHERE b.batch_id = ANY(%(batch_ids)s::text[])
 
 -- name: left_behind
 -- the usual answer is no: then no lock is tried
-SELECT
-    EXISTS (
-        SELECT FROM reconciliation_backfill_batch
-        WHERE status = 'running' AND profile_id = ANY(%(profile_ids)s::text[])
-    ) OR EXISTS (
-        SELECT FROM reconciliation_backfill_audit
-        WHERE decision = 'PENDING_APPLY' AND profile_id = ANY(%(profile_ids)s::text[])
-    ) AS anything;
+SELECT EXISTS (
+    SELECT FROM reconciliation_backfill_batch
+    WHERE profile_id = ANY(%(profile_ids)s::text[])
+      AND (status = 'running' OR counts ? 'PENDING_APPLY')
+) AS anything;
 
 -- name: dead_batches
 -- who runs a dry run holds its lock, who applies the account's: a lock that can be had is nobody's

@@ -45,7 +45,16 @@ SELECT
     a.evidence::text AS evidence,
     a.actor,
     a.created_at::text AS created_at,
-    a.reverted_at::text AS reverted_at
+    a.reverted_at::text AS reverted_at,
+    a.evidence->>'shared' AS shared,
+    e.digest IS NOT NULL AS shared_present
 FROM reconciliation_backfill_audit AS a
 FULL JOIN linked AS l ON l.audit_id = a.audit_id
+LEFT JOIN reconciliation_evidence AS e ON e.digest = a.evidence->>'shared'
 ORDER BY 1;
+
+-- name: evidence
+-- what audit rows name by its digest
+SELECT digest, body::text AS body
+FROM reconciliation_evidence
+ORDER BY digest;

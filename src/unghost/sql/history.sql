@@ -12,7 +12,7 @@ SELECT
     a.evidence->>'direction' AS direction,
     a.evidence->>'market' AS market,
     a.evidence->>'ledger_unit' AS ledger_unit
-FROM reconciliation_backfill_audit AS a
+FROM {whole_audit} AS a
 JOIN (
     SELECT DISTINCT ON (symbol, trade_id) symbol, trade_id, batch_id
     FROM reconciliation_backfill_audit
@@ -27,7 +27,7 @@ ORDER BY a.symbol, a.trade_id, a.audit_id;
 SELECT DISTINCT ON (symbol, trade_id)
     created_at,
     evidence->'gates' AS gates
-FROM reconciliation_backfill_audit
+FROM {whole_audit} AS whole
 WHERE batch_id = %(batch_id)s
 ORDER BY symbol, trade_id, jsonb_array_length(COALESCE(evidence->'gates', '[]')) DESC, audit_id;
 

@@ -53,6 +53,28 @@ FROM lifecycle
 WHERE (entry_qty - exit_qty) > 0
 ORDER BY lifecycle.profile_id, lifecycle.symbol, lifecycle.trade_id;
 
+-- name: open_versions
+-- the rows of the same lifecycles by id and version alone, to see right before a write what moved
+WITH lifecycle AS (
+    SELECT o.profile_id, o.symbol, o.trade_id
+    FROM orders AS o
+    WHERE {of_profiles}
+      AND {status} IN ('filled', 'partially_filled', 'partially-filled')
+      AND o.trade_id IS NOT NULL
+      AND {symbol} = ANY(%(symbols)s::text[])
+    GROUP BY o.profile_id, o.symbol, o.trade_id
+    HAVING SUM(CASE WHEN {action} = 'ENTRY' THEN {counted} ELSE 0 END)
+         - SUM(CASE WHEN {action} = 'EXIT' THEN {counted} ELSE 0 END) > 0
+)
+SELECT
+    k.profile_id::text AS profile_id,
+    COALESCE(k.symbol::text, '') AS symbol,
+    k.trade_id::text AS trade_id,
+    COALESCE(o.order_id::text, '') AS order_id,
+    md5((o.*)::text) AS version
+FROM lifecycle AS k
+JOIN orders AS o ON {profile_id} = k.profile_id::text AND {trade_id} = k.trade_id::text;
+
 -- name: touched_trades
 -- a watermark with an index under it; it overlaps, because a transaction may commit late
 SELECT DISTINCT {profile_id}::text AS profile_id, o.trade_id::text AS trade_id
@@ -178,29 +200,63 @@ WHERE {order_id} = ANY(%(order_ids)s::text[]);
 -- never before a row's own time, nor its last touch; what has no time counts as of all times
 GREATEST(COALESCE({filled_time}, {created_time}, 'infinity'::timestamptz), {touched_moment})
 
+-- name: accounting
+-- rows in the window, and rows of any time that an id links. Each way is one that an index answers;
+-- where one is missing, the table is read once for all of them
+({latest} >= %(start_at)s::timestamptz
+     AND {symbol} = ANY(%(symbols)s::text[])
+     AND ({at} IS NULL OR {at} >= %(start_at)s::timestamptz))
+    OR {order_id} = ANY(%(exchange_ids)s::text[])
+    OR {exchange_order_id} = ANY(%(exchange_ids)s::text[])
+    OR {client_order_id} = ANY(%(exchange_ids)s::text[])
+    OR {order_id} = ANY(ARRAY(
+        SELECT a.backfill_order_id
+        FROM reconciliation_backfill_audit AS a
+        WHERE a.backfill_order_id IS NOT NULL
+          AND (a.exchange_order_id = ANY(%(exchange_ids)s::text[])
+               OR a.exchange_client_order_id = ANY(%(exchange_ids)s::text[])){not_ignored}
+    ))
+
+-- name: not_ignored
+-- what is being written stands in the record already: thousands of ids, to be looked through for
+-- each row, that are left out anyhow
+AND (a.backfill_order_id IN (SELECT unnest(%(ignoring)s::text[]))) IS NOT TRUE
+
 -- name: account_rows
--- what already accounts for fills: rows in the window, and rows of any time that an id links. Each
--- way is one that an index answers; where one is missing, the table is read once for all of them
+-- what already accounts for fills
 SELECT {row_columns}
 FROM orders AS o
 {recorded}
 WHERE {profile_id} = ANY(%(profile_ids)s::text[])
   AND {status_lower} = ANY(%(filled)s::text[])
-  AND (
-      ({latest} >= %(start_at)s::timestamptz
-       AND {symbol} = ANY(%(symbols)s::text[])
-       AND ({at} IS NULL OR {at} >= %(start_at)s::timestamptz))
-      OR {order_id} = ANY(%(exchange_ids)s::text[])
-      OR {exchange_order_id} = ANY(%(exchange_ids)s::text[])
-      OR {client_order_id} = ANY(%(exchange_ids)s::text[])
-      OR {order_id} = ANY(ARRAY(
-          SELECT a.backfill_order_id
-          FROM reconciliation_backfill_audit AS a
-          WHERE a.backfill_order_id IS NOT NULL
-            AND (a.exchange_order_id = ANY(%(exchange_ids)s::text[])
-                 OR a.exchange_client_order_id = ANY(%(exchange_ids)s::text[]))
-      ))
-  );
+  AND ({accounting});
+
+-- name: held_rows
+-- account_rows right before and after a write: what surely concerns a market is only compared;
+-- OFFSET keeps `told` from being made for it
+SELECT
+    s.sure,
+    COALESCE(o.symbol::text, '') AS held_symbol,
+    COALESCE(o.order_id::text, '') AS held_id,
+    md5((o.*)::text) AS held_version,
+    told.*
+FROM orders AS o
+LEFT JOIN unnest(%(names)s::text[], %(starts)s::timestamptz[]) AS w (name, start_at)
+    ON w.name = {symbol}
+CROSS JOIN LATERAL (
+    SELECT w.name IS NOT NULL AND ({at} IS NULL OR {at} >= w.start_at) AS sure
+) AS s
+LEFT JOIN LATERAL (
+    SELECT {row_columns}
+    FROM (SELECT) AS one
+    {recorded}
+    WHERE NOT s.sure
+    OFFSET 0
+) AS told ON true
+WHERE {profile_id} = ANY(%(profile_ids)s::text[])
+  AND {status_lower} = ANY(%(filled)s::text[])
+  AND ({order_id} IN (SELECT unnest(%(ignoring)s::text[]))) IS NOT TRUE
+  AND ({accounting_but});
 
 -- name: rows_of_strangers
 -- rows of profiles that are said to be of other accounts, and yet name an order of this one
@@ -274,18 +330,23 @@ CASE
     END
 
 -- name: read_back
--- DO NOTHING says nothing about what stands under the id: compare it, field by field
+-- DO NOTHING says nothing about what stands under the id: compare it, field by field, and tell of
+-- each row that is not what was asked for
 WITH candidate AS (
     {candidates}
+), compared AS (
+    SELECT
+        c.order_id,
+        o.order_id IS NOT NULL AS present,
+        COALESCE({same_content}, false) AS same,
+        COALESCE({status_lower} = ANY(%(filled)s::text[]), false) AS standing
+    FROM candidate AS c
+    LEFT JOIN orders AS o ON {order_id} = c.order_id
 )
-SELECT
-    c.order_id,
-    o.order_id IS NOT NULL AS present,
-    COALESCE({same_content}, false) AS same,
-    COALESCE({status_lower} = ANY(%(filled)s::text[]), false) AS standing
-FROM candidate AS c
-LEFT JOIN orders AS o ON {order_id} = c.order_id
-ORDER BY c.order_id;
+SELECT order_id, present, same, standing
+FROM compared
+WHERE NOT (present AND same AND standing)
+ORDER BY order_id;
 
 -- name: guard_timeouts
 -- the guard waits as long as its caller says
@@ -296,6 +357,12 @@ SELECT
 -- name: try_lock
 -- without waiting; whoever gets it has it until the transaction ends
 SELECT pg_try_advisory_xact_lock(hashtextextended(%(key)s, 0)) AS taken;
+
+-- name: write_lock
+-- the same, and room for the sets that a write compares: without it they are searched one by one
+SELECT
+    set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')) / 1024, 65536) || 'kB', true),
+    pg_advisory_xact_lock(hashtextextended(%(key)s, 0));
 
 -- name: lock
 -- until the transaction ends; also behind a transaction pooler

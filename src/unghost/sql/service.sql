@@ -83,7 +83,7 @@ ORDER BY profile_id, mode, status;
 -- name: audit_page
 -- newest first; an empty filter lets everything pass, before_id is where the page before ended
 SELECT *
-FROM reconciliation_backfill_audit
+FROM {whole_audit} AS whole
 WHERE profile_id = ANY(%(profile_ids)s::text[])
   AND (%(profile)s = '' OR profile_id = %(profile)s)
   AND (%(batch)s = '' OR batch_id = %(batch)s)

@@ -132,6 +132,12 @@ ORDER BY l.profile_id, l.symbol, l.trade_id, {at} DESC NULLS LAST, o.order_id DE
 INSERT INTO reconciliation_backfill_batch (batch_id, profile_id, mode, status, actor)
 VALUES (%(batch_id)s, 'none', 'dry_run', 'running', 'unghost');
 
+-- name: try_evidence
+-- the same for evidence that several rows share
+INSERT INTO reconciliation_evidence (digest, body)
+SELECT encode(sha256(convert_to(t.body::text, 'UTF8')), 'hex'), t.body
+FROM (SELECT jsonb_build_object('tried', %(batch_id)s::text) AS body) AS t;
+
 -- name: try_audit
 -- the same for an audit row, and for the one change that an apply makes to it
 INSERT INTO reconciliation_backfill_audit (

@@ -5,20 +5,18 @@ Every function works in the transaction it is given; who opens and commits it is
 
 from __future__ import annotations
 
-import json
 import secrets
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
-from enum import Enum
-from math import isfinite
+from collections.abc import Mapping, Sequence
+from datetime import UTC
 from typing import Any
 
 from psycopg import Connection, errors
 
+from unghost.adapters.postgres import arrays
+from unghost.adapters.postgres.json_values import clean, json_text
 from unghost.adapters.postgres.reading import Session, utc_or_none
-from unghost.adapters.postgres.sql_blocks import block, composed
+from unghost.adapters.postgres.shared import shortened
+from unghost.adapters.postgres.sql_blocks import block, composed, of_whole_audit
 from unghost.errors import BatchNotFoundError, DatabaseError
 from unghost.model import (
     AuditEntry,
@@ -70,10 +68,10 @@ def start_batch(
         "suffix": f"-{secrets.token_hex(4)}",
         "profile_id": profile_id,
         "mode": mode.value,
-        "actor": _clean(actor),
+        "actor": clean(actor),
         "plan_batch_id": plan_batch_id,
-        "settings": _json(settings),
-        "notes": [_clean(note) for note in notes],
+        "settings": json_text(settings),
+        "notes": [clean(note) for note in notes],
     }
     try:
         row = conn.execute(block("books", "start_batch"), parameters).fetchone()
@@ -99,8 +97,8 @@ def finish_batch(
     parameters = {
         "batch_id": batch_id,
         "status": status.value,
-        "calls": _json(calls),
-        "notes": [_clean(note) for note in notes],
+        "calls": json_text(calls),
+        "notes": [clean(note) for note in notes],
     }
     row = conn.execute(statement, parameters).fetchone()
     if row is None:
@@ -155,12 +153,13 @@ def insert_audit(
     """
     if not entries:
         return ()
+    told = shortened(conn, [entry.evidence for entry in entries])
     newest = _one(conn.execute(block("books", "newest_audit")).fetchone(), "no audit")["audit_id"]
-    written_by = (batch_id, _clean(actor))
+    written_by = (batch_id, clean(actor))
     try:
         with conn.cursor() as cursor, cursor.copy(block("books", "write_audit")) as copy:
-            for entry in entries:
-                copy.write_row((*written_by, *_audit_fields(entry)))
+            for entry, evidence in zip(entries, told, strict=True):
+                copy.write_row((*written_by, *_audit_fields(entry), json_text(evidence)))
     except errors.ForeignKeyViolation as missing:
         raise BatchNotFoundError(f"no such batch: {batch_id}") from missing
     parameters = {"newest": newest, "batch_id": batch_id}
@@ -171,7 +170,7 @@ def insert_audit(
 
 
 def _audit_fields(entry: AuditEntry) -> tuple[object, ...]:
-    """One row, in the order of the columns in `write_audit`."""
+    """One row without its evidence, in the order of the columns in `write_audit`."""
     key = entry.key
     return (
         key.profile_id,
@@ -186,7 +185,6 @@ def _audit_fields(entry: AuditEntry) -> tuple[object, ...]:
         entry.backfill_order_id,
         *_origin(entry.candidate),
         entry.fingerprint,
-        _json(entry.evidence),
     )
 
 
@@ -210,7 +208,7 @@ def find_audit_rows(
 ) -> tuple[AuditRow, ...]:
     """Audit rows that match every filter that is not None, newest first."""
     parameters = {**filters, "limit": limit}
-    found = conn.execute(block("books", "audit_rows"), parameters).fetchall()
+    found = conn.execute(of_whole_audit("books", "audit_rows"), parameters).fetchall()
     return tuple(map(audit_row, found))
 
 
@@ -226,11 +224,11 @@ def settle(conn: Connection[dict[str, Any]], settlements: Sequence[Settlement]) 
     if not settlements:
         return 0
     parameters = {
-        "audit_ids": [settlement.audit_id for settlement in settlements],
-        "decisions": [settlement.decision.value for settlement in settlements],
-        "reasons": [settlement.reason.value for settlement in settlements],
+        "audit_ids": arrays.numbers([one.audit_id for one in settlements]),
+        "decisions": arrays.texts(one.decision.value for one in settlements),
+        "reasons": arrays.texts(one.reason.value for one in settlements),
     }
-    return len(conn.execute(block("books", "settle"), parameters).fetchall())
+    return conn.execute(block("books", "settle"), parameters).rowcount
 
 
 # --- pause -------------------------------------------------------------------------------------
@@ -265,55 +263,3 @@ def _one(row: dict[str, Any] | None, sentence: str) -> dict[str, Any]:
     if row is None:
         raise DatabaseError(sentence)
     return row
-
-
-def _json(value: object) -> str:
-    """The quick way for what JSON and PostgreSQL can hold as it is, else the thorough one."""
-    try:
-        text = json.dumps(value, allow_nan=False, default=_plain)
-    except (TypeError, ValueError):
-        return _thorough_json(value)
-    return _thorough_json(value) if "\\u0000" in text or "\\ud" in text else text
-
-
-def _thorough_json(value: object) -> str:
-    return json.dumps(_ready(value), allow_nan=False)
-
-
-def _plain(value: object) -> object:
-    """What the encoder does not know by itself, one level deep."""
-    if isinstance(value, Decimal):
-        return str(value)
-    return _ready(value)
-
-
-def _ready(value: object) -> object:
-    """What JSON can hold: numbers that must be exact travel as strings."""
-    if isinstance(value, Enum):
-        return _ready(value.value)
-    if isinstance(value, str):
-        return _clean(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if value is None or isinstance(value, (bool, int)):
-        return value
-    if isinstance(value, float) and isfinite(value):
-        return value
-    return _ready_container(value)
-
-
-def _ready_container(value: object) -> object:
-    if is_dataclass(value) and not isinstance(value, type):
-        return _ready(asdict(value))
-    if isinstance(value, Mapping):
-        return {_clean(str(name)): _ready(part) for name, part in value.items()}
-    if isinstance(value, (set, frozenset)):
-        return sorted((_ready(part) for part in value), key=str)
-    if isinstance(value, Collection) and not isinstance(value, (bytes, bytearray)):
-        return [_ready(part) for part in value]
-    return _clean(str(value))
-
-
-def _clean(text: str) -> str:
-    """PostgreSQL stores neither NUL nor half a surrogate pair; both may come from an exchange."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

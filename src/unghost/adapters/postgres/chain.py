@@ -86,7 +86,8 @@ def chain_head(conn: Connection[dict[str, Any]]) -> ChainHead:
 
 
 def verify(database: Database, *, kept: ChainHead | None = None) -> Verification:
-    """Compare every audit row with its links, and every link with the one before it.
+    """Compare every audit row with its links, every link with the one before it, and the evidence
+    that rows share with the digest by which they name it.
 
     `kept` is a head that was noted elsewhere: the chain must still hold it. One snapshot, whatever
     is written meanwhile. Raises DatabaseError where the database fails.
@@ -98,6 +99,8 @@ def verify(database: Database, *, kept: ChainHead | None = None) -> Verification
         breaks = list(islice(_broken_links(links, head, kept), MOST_BREAKS))
         rows = _counted(_streamed(conn, "rows"), counts, "rows")
         breaks += islice(_broken_rows(rows), MOST_BREAKS - len(breaks))
+        evidence = _broken_evidence(_streamed(conn, "evidence"))
+        breaks += islice(evidence, MOST_BREAKS - len(breaks))
     return Verification(head=head, breaks=tuple(breaks), **counts)
 
 
@@ -178,7 +181,16 @@ def _broken_row(row: Mapping[str, Any]) -> str | None:
         return f"{told} is not what was written: it was changed"
     if state_text(row) != row["state"]:
         return f"{told} says {state_text(row)}, the chain says {row['state']}: it was changed"
+    if row["shared"] is not None and not row["shared_present"]:
+        return f"{told} names evidence {row['shared']}, which is not there: it was removed"
     return None
+
+
+def _broken_evidence(found: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The chain holds the digests, as part of the rows that name them."""
+    for one in found:
+        if _hash(one["body"]) != one["digest"]:
+            yield f"evidence {one['digest']} is not what was written: it was changed"
 
 
 # --- canonical text, version 1 -----------------------------------------------------------------

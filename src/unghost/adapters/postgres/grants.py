@@ -29,6 +29,7 @@ SERVICE_RIGHTS: Final[Mapping[str, str]] = {
         "SELECT, INSERT, UPDATE (status, finished_at, counts, calls, notes)"
     ),
     "reconciliation_backfill_audit": "SELECT, INSERT, UPDATE (decision, reason, reverted_at)",
+    "reconciliation_evidence": "SELECT, INSERT",
     "reconciliation_chain": "SELECT",
     "reconciliation_chain_head": "SELECT",
     "reconciliation_event": "SELECT, INSERT",

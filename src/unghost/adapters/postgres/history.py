@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from unghost.adapters.postgres.connection import Database
-from unghost.adapters.postgres.sql_blocks import block
+from unghost.adapters.postgres.sql_blocks import of_whole_audit
 from unghost.model import Decision, LifecycleKey, Reason
 
 __all__ = ["Closing", "GatesSeen", "History", "LastDecision", "Lived"]
@@ -97,7 +97,7 @@ class History:
 
     def _rows(self, name: str, **values: object) -> list[dict[str, Any]]:
         with self._database.transaction(read_only=True) as connection:
-            return connection.execute(block("history", name), values).fetchall()
+            return connection.execute(of_whole_audit("history", name), values).fetchall()
 
 
 def _key(row: Mapping[str, Any]) -> LifecycleKey:

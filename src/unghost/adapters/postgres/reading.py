@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from psycopg import Connection, capabilities
 
+from unghost.adapters.postgres import arrays
 from unghost.adapters.postgres.indexes import can_hint
 from unghost.adapters.postgres.known import Kept, KnownLifecycles, Trade
 from unghost.adapters.postgres.schema import LedgerShape
@@ -26,7 +27,7 @@ from unghost.adapters.postgres.sql_blocks import block
 from unghost.adapters.postgres.statements import compose, compose_open
 from unghost.model import FILLED_STATUSES, Hint, LedgerRow, Lifecycle, LifecycleKey, Seen
 
-__all__ = ["Reader", "Session", "filled_words", "utc_or_none"]
+__all__ = ["Reader", "Session", "filled_words", "ledger_row", "utc_or_none"]
 
 Judge = Callable[[Lifecycle], Lifecycle]
 """Fills in what the stage of detection finds in the rows of a lifecycle."""
@@ -73,7 +74,7 @@ class Session:
         """
         with self.conn.cursor() as cursor:
             statement = compose(stem, name, self.shape)
-            yield from map(_ledger_row, cursor.stream(statement, parameters, size=_CHUNK))
+            yield from map(ledger_row, cursor.stream(statement, parameters, size=_CHUNK))
 
     def run(self, stem: str, name: str, **parameters: object) -> None:
         """Run a block that is fitted to the table and answers nothing."""
@@ -166,9 +167,9 @@ class Reader(ABC):
                 "rows_of_strangers",
                 no_strangers=list(no_strangers),
                 symbols=sorted(symbols),
-                order_ids=sorted(order_ids),
+                order_ids=arrays.texts(sorted(order_ids)),
             )
-        return tuple(sorted(map(_ledger_row, found), key=lambda row: row.order_id))
+        return tuple(sorted(map(ledger_row, found), key=lambda row: row.order_id))
 
     def rows_of_trades(self, keys: Collection[Trade]) -> Mapping[Trade, tuple[LedgerRow, ...]]:
         """Every row of the given (profile_id, trade_id), oldest first; a trade may have none."""
@@ -192,7 +193,7 @@ class Reader(ABC):
             return {}
         with self._session() as session:
             found = session.rows("ledger", "rows_by_order_id", order_ids=sorted(order_ids))
-        return {row.order_id: row for row in map(_ledger_row, found)}
+        return {row.order_id: row for row in map(ledger_row, found)}
 
 
 def _now(session: Session) -> datetime:
@@ -299,7 +300,8 @@ def _lifecycle(sums: Mapping[str, Any], rows: Mapping[Trade, list[LedgerRow]]) -
     )
 
 
-def _ledger_row(found: Mapping[str, Any]) -> LedgerRow:
+def ledger_row(found: Mapping[str, Any]) -> LedgerRow:
+    """One row of `orders` as the block `row_columns` tells it."""
     numbers = {name: _decimal(found[name]) for name in ("quantity", "price", "fee")}
     times = _times(found)
     words = {name: found[name] and intern(found[name]) for name in _FEW_WORDS}

@@ -11,7 +11,7 @@ from typing import Any
 
 from unghost.adapters.postgres.books import audit_row
 from unghost.adapters.postgres.connection import Database
-from unghost.adapters.postgres.sql_blocks import block
+from unghost.adapters.postgres.sql_blocks import block, of_whole_audit
 from unghost.model import AuditRow, Decision, Event, Hint, Reason
 
 __all__ = ["Answered", "Begun", "LastDecision", "LoopState", "ServiceBooks"]
@@ -171,7 +171,7 @@ class ServiceBooks:
             for name in ("profile", "batch", "symbol", "trade", "decision")
         }
         paging = {"profile_ids": list(profile_ids), "before_id": before_id, "limit": limit}
-        return tuple(audit_row(row) for row in self._read("audit_page", **filters, **paging))
+        return tuple(audit_row(row) for row in self._read_audit("audit_page", **filters, **paging))
 
     def event_page(
         self,
@@ -211,6 +211,10 @@ class ServiceBooks:
     def _read(self, name: str, **values: object) -> list[dict[str, Any]]:
         with self._database.transaction(read_only=True) as connection:
             return connection.execute(block("service", name), values).fetchall()
+
+    def _read_audit(self, name: str, **values: object) -> list[dict[str, Any]]:
+        with self._database.transaction(read_only=True) as connection:
+            return connection.execute(of_whole_audit("service", name), values).fetchall()
 
     def _change(self, name: str, **values: object) -> list[dict[str, Any]]:
         with self._database.transaction() as connection:

@@ -32,3 +32,9 @@ def block(file_stem: str, name: str) -> str:
 def composed(file_stem: str, name: str, **parts: sql.Composable) -> sql.Composed:
     """One block with its `{placeholders}` filled: identifiers and fragments, never values."""
     return sql.SQL(block(file_stem, name)).format(**parts)
+
+
+@cache
+def of_whole_audit(file_stem: str, name: str) -> sql.Composed:
+    """One block that reads the audit with all of the evidence, also what rows share."""
+    return composed(file_stem, name, whole_audit=sql.SQL(block("books", "whole_audit")))

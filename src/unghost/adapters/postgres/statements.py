@@ -92,11 +92,11 @@ def compose(stem: str, name: str, shape: LedgerShape, **more: sql.Composable) ->
     return _composed(stem, name, shape)
 
 
-def compose_open(shape: LedgerShape, profiles: int) -> sql.SQL:
+def compose_open(shape: LedgerShape, profiles: int, *, name: str = "open_lifecycles") -> sql.SQL:
     """The question for open lifecycles, for one profile or for several."""
     if profiles == 1:
-        return _composed_for_one(shape)
-    return compose("ledger", "open_lifecycles", shape)
+        return _composed_for_one(name, shape)
+    return compose("ledger", name, shape)
 
 
 @lru_cache(maxsize=_KEPT_STATEMENTS)
@@ -105,10 +105,10 @@ def _composed(stem: str, name: str, shape: LedgerShape) -> sql.SQL:
     return _whole(_fill(stem, name, _holes(shape)))
 
 
-@lru_cache(maxsize=_KEPT_SHAPES)
-def _composed_for_one(shape: LedgerShape) -> sql.SQL:
+@lru_cache(maxsize=2 * _KEPT_SHAPES)
+def _composed_for_one(name: str, shape: LedgerShape) -> sql.SQL:
     one = compose("ledger", "one_profile", shape)
-    return compose("ledger", "open_lifecycles", shape, of_profiles=one)
+    return compose("ledger", name, shape, of_profiles=one)
 
 
 def _whole(statement: sql.Composed) -> sql.SQL:
@@ -189,6 +189,9 @@ def _holes(shape: LedgerShape) -> dict[str, sql.Composable]:
     holes["of_profiles"] = _fill("ledger", "several_profiles", holes)
     holes["row_columns"] = _fill("ledger", "row_columns", holes)
     holes["recorded"] = _fill("ledger", "recorded", holes)
+    ignored = {"not_ignored": sql.SQL("\n          ") + _fill("ledger", "not_ignored", holes)}
+    holes["accounting"] = _fill("ledger", "accounting", {**holes, "not_ignored": sql.SQL("")})
+    holes["accounting_but"] = _fill("ledger", "accounting", holes | ignored)
     holes["candidates"] = _fill("ledger", "candidates", holes)
     holes["validate"] = _fill("validation", "validate", holes)
     holes["counts"] = _fill("books", "counts", holes)

@@ -69,10 +69,10 @@ def _key(row: Mapping[str, Any]) -> LifecycleKey:
 
 
 def try_the_record(conn: Connection[dict[str, Any]]) -> None:
-    """Write a batch, an intent and its settlement; whoever opened the transaction takes it back.
+    """Write a batch, evidence, an intent and its settlement; the caller takes it all back.
 
     Raises what the database raises.
     """
     parameters = {"batch_id": f"try-{secrets.token_hex(8)}"}
-    for name in ("try_batch", "try_audit", "try_settle"):
+    for name in ("try_batch", "try_evidence", "try_audit", "try_settle"):
         conn.execute(block("validation", name), parameters)

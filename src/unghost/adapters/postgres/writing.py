@@ -7,7 +7,7 @@ and an apply cannot interleave.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
@@ -15,16 +15,28 @@ import psycopg
 from psycopg import Connection, errors
 from psycopg.pq import TransactionStatus
 
-from unghost.adapters.postgres import books, undo
+from unghost.adapters.postgres import arrays, books, rereading, undo
 from unghost.adapters.postgres.known import KnownLifecycles
 from unghost.adapters.postgres.reading import Reader, Session, filled_words
 from unghost.adapters.postgres.sql_blocks import block
 from unghost.errors import DatabaseError
-from unghost.model import Candidate, InsertOutcome, PauseReading, Settlement, StatusChange
+from unghost.model import (
+    Candidate,
+    HeldRows,
+    InsertOutcome,
+    PauseReading,
+    Settlement,
+    Sought,
+    StatusChange,
+    TradeVersion,
+)
 
 __all__ = ["PostgresWriteTransaction", "take_write_lock", "write_within"]
 
 _WRITE_KEY: Final = "unghost write:"
+
+_AS_ASKED: Final = {"same": True, "standing": True}
+"""A row that was read back and is what was asked for; only others are told one by one."""
 
 # --- locks -------------------------------------------------------------------------------------
 
@@ -34,7 +46,7 @@ def take_write_lock(conn: Connection[dict[str, Any]], account: str) -> None:
 
     To be called first: what the former holder committed is then seen by every later statement.
     """
-    conn.execute(block("ledger", "lock"), {"key": _WRITE_KEY + account})
+    conn.execute(block("ledger", "write_lock"), {"key": _WRITE_KEY + account})
 
 
 def _require_alive(guard: Connection[dict[str, Any]] | None) -> None:
@@ -82,6 +94,18 @@ class PostgresWriteTransaction(Reader):
         """The profile's own status, locked so that a `resume` waits for this commit."""
         return books.pause_state(self._open, profile_id)
 
+    def open_versions(
+        self, profile_ids: Sequence[str], *, symbols: Collection[str]
+    ) -> list[TradeVersion]:
+        """Each row of the open lifecycles of these symbols, by id and version; one statement."""
+        return rereading.open_versions(self._open, profile_ids, symbols) if symbols else []
+
+    def held_rows(
+        self, profile_ids: Sequence[str], *, sought: Sought, ignoring: Collection[str]
+    ) -> HeldRows:
+        """The rows that concern some markets, those in `ignoring` left out; one statement."""
+        return rereading.held_rows(self._open, profile_ids, sought, ignoring)
+
     def insert_backfills(self, candidates: Sequence[Candidate]) -> dict[str, InsertOutcome]:
         """Insert, read back and compare; two statements, the outcome by order_id.
 
@@ -126,35 +150,39 @@ class PostgresWriteTransaction(Reader):
 
 
 def _insert(session: Session, candidates: Sequence[Candidate]) -> dict[str, InsertOutcome]:
-    arrays = _arrays(candidates)
+    values = _arrays(candidates)
     try:
-        inserted = {row["order_id"] for row in session.rows("ledger", "insert", **arrays)}
+        inserted = {row["order_id"] for row in session.rows("ledger", "insert", **values)}
     except errors.UniqueViolation as violation:
         name = violation.diag.constraint_name
         message = (
             f"orders refuses the rows by its unique index {name}: {violation.diag.message_detail}"
         )
         raise DatabaseError(message) from violation
-    found = session.rows("ledger", "read_back", filled=filled_words(), **arrays)
-    _require_present(found)
-    return _outcomes(found, inserted)
+    as_asked = {
+        one.order_id: _outcome(_AS_ASKED, is_new=one.order_id in inserted) for one in candidates
+    }
+    other = session.rows("ledger", "read_back", filled=filled_words(), **values)
+    _require_present(other)
+    return as_asked | _outcomes(other, inserted)
 
 
-def _arrays(candidates: Sequence[Candidate]) -> dict[str, list[Any]]:
+def _arrays(candidates: Sequence[Candidate]) -> dict[str, str]:
     """One array per field, for a single statement whatever the number of rows."""
+    keys = [one.key for one in candidates]
     return {
-        "order_ids": [one.order_id for one in candidates],
-        "profile_ids": [one.key.profile_id for one in candidates],
-        "symbols": [one.key.symbol for one in candidates],
-        "trade_ids": [one.key.trade_id for one in candidates],
-        "exchange_order_ids": [one.exchange_order_id for one in candidates],
-        "sides": [one.side.value for one in candidates],
-        "position_sides": [one.position_side.value for one in candidates],
-        "quantities": [one.quantity for one in candidates],
-        "prices": [one.price for one in candidates],
-        "fees": [one.fee for one in candidates],
-        "fee_currencies": [one.fee_currency for one in candidates],
-        "filled_ats": [one.filled_at for one in candidates],
+        "order_ids": arrays.texts(one.order_id for one in candidates),
+        "profile_ids": arrays.texts(one.profile_id for one in keys),
+        "symbols": arrays.texts(one.symbol for one in keys),
+        "trade_ids": arrays.texts(one.trade_id for one in keys),
+        "exchange_order_ids": arrays.texts(one.exchange_order_id for one in candidates),
+        "sides": arrays.texts(one.side.value for one in candidates),
+        "position_sides": arrays.texts(one.position_side.value for one in candidates),
+        "quantities": arrays.numbers([one.quantity for one in candidates]),
+        "prices": arrays.numbers([one.price for one in candidates]),
+        "fees": arrays.numbers([one.fee for one in candidates]),
+        "fee_currencies": arrays.texts(one.fee_currency for one in candidates),
+        "filled_ats": arrays.times(one.filled_at for one in candidates),
     }
 
 
