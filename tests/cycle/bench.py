@@ -6,7 +6,7 @@ HTTP to it and does not know.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -77,11 +77,13 @@ class Bench:
     accounts: list[ExchangeAccount] = field(default_factory=list)
     exchange: str = "binanceusdm"
     numbers: int = 0
+    way: Callable[[str], str] = str
+    """How unghost comes to the database: directly, or by way of a pooler."""
 
     @property
     def service_url(self) -> str:
         """For unghost: as the role of `unghost grants` that has no right but those it needs."""
-        return make_conninfo(self.database_url, user=self.roles.service)
+        return self.way(make_conninfo(self.database_url, user=self.roles.service))
 
     def grant(self) -> None:
         """Give the roles their rights again, after `orders` was made anew."""

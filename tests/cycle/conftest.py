@@ -16,6 +16,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from tests.conftest import TEMPLATE, database_from, fill_template, open_folder
 from tests.cycle.bench import Bench, grant, open_bench
+from tests.cycle.pooler import Pooler, running_pooler
 from tests.cycle.wire import Wire, wire_to
 from tests.other_server import FragileServer
 
@@ -99,6 +100,26 @@ def bench(
     yield opened
     opened.close()
     database.close()
+
+
+@pytest.fixture(scope="session")
+def pooler(server: str, shared_service_url: str, roles: Roles) -> Iterator[Pooler]:
+    """PgBouncer in transaction mode before the server, with three connections for a role."""
+    with running_pooler(server, ["postgres", *roles.named()]) as made:
+        yield made
+
+
+@pytest.fixture(params=("direct", "pooler"))
+def raced(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """The bench, at which unghost comes to the database directly, and once more by the pooler."""
+    if request.param == "direct":
+        yield bench
+        return
+    bench.way = request.getfixturevalue("pooler").before
+    with closing(Database(bench.service_url)) as database:
+        bench.database = database
+        bench.desk = bench.new_desk(database=database)
+        yield bench
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
 from decimal import Decimal
 
 import pytest
-from tests.cycle.bench import ETH, Bench, batch_id, hours_ago, told
-from tests.cycle.pooler import Pooler, running_pooler
+from tests.cycle.bench import ETH, Bench, batch_id, told
+from tests.cycle.pooler import Pooler
 
 from unghost.adapters.postgres.chain import verify
 from unghost.adapters.postgres.connection import Database
@@ -20,12 +20,6 @@ from unghost.rollback import reinstate, roll_back
 
 APPLIED = (Decision.APPLIED, Reason.FILL_EVIDENCE)
 HALF = Decimal("0.5")
-
-
-@pytest.fixture(scope="session")
-def pooler(server: str, shared_service_url: str, roles) -> Iterator[Pooler]:
-    with running_pooler(server, ["postgres", *roles.named()]) as made:
-        yield made
 
 
 @pytest.fixture
@@ -103,21 +97,6 @@ def at_once(*jobs: Callable[[], CycleReport]) -> list[CycleReport]:
 
     with ThreadPoolExecutor(len(jobs)) as pool:
         return list(pool.map(run, jobs))
-
-
-def test_two_applies_at_once_write_each_row_once(bench, desk, pooler):
-    for number in range(3, 6):
-        bench.ghost(f"t-{number}", f"0.{number}", opened=hours_ago(9 + number))
-    with ExitStack() as stack:
-        conninfo = pooler.before(bench.service_url)
-        databases = [stack.enter_context(closing(Database(conninfo))) for _ in range(2)]
-        desks = [bench.new_desk(database=one) for one in databases]
-        reports = at_once(*(lambda one=one: bench.apply(desk=one) for one in desks))
-    applied = [sum(row.decision is Decision.APPLIED for row in one.audit) for one in reports]
-    assert sum(applied) == len(bench.backfills())
-    assert min(applied) == 0
-    assert max(applied) >= 2
-    assert_whole(bench)
 
 
 def test_a_direct_apply_and_a_pooled_one_keep_each_other_out(bench, desk):

@@ -94,15 +94,17 @@ class Outages:
         """
         batch = self.stage.set(operation)
         said = self._run(operation, batch, point)
-        assert self.stage.wire.struck, "the run was over before"
+        assert self.stage.wire.struck, f"the run was over before: {said}"
         assert said is None or "\n" not in str(said), said
         return self.stage.made_good(operation, batch)
 
     def _run(self, operation: str, batch: str, point: CrashPoint | None) -> UnghostError | None:
         self.stage.wire.watch(self._outage, point)
+        bench = self.stage.bench
         with closing(Database(self.stage.wire.conninfo)) as database:
+            desk = bench.new_desk(database=database, account=bench.accounts[0])
             try:
-                OPERATIONS[operation](self.stage.bench.new_desk(database=database), batch)
+                OPERATIONS[operation](desk, batch)
             except UnghostError as error:
                 return error
         return None

@@ -213,7 +213,7 @@ MUTANTS: Final = (
        CYCLE),
     # what a dead run left
     _m("adapters/postgres/living.py", "an apply that lives is taken for dead",
-       "no_apply_lives = guarded or _is_free(session, _APPLY_KEY + account)",
+       "no_apply_lives = guarded or is_the_only_apply(session.conn, account)",
        "no_apply_lives = True", INTERRUPTED),
     _m("adapters/postgres/living.py", "a dry run does not show that it lives",
        '    conn.execute(block("ledger", "lock"), {"key": _BATCH_KEY + batch_id})\n',

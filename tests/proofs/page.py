@@ -9,15 +9,20 @@ from tests.proofs.results import Result
 
 HEAD: Final = """# What was tried, and what held
 
-Written by `make proof` from the results of its runs; change nothing here by hand. A part that says
-"not run" was not run for this page. A commit that ends in `+` had changes that were not committed.
+Written by `make proof` from the results of its runs; change nothing here by hand. Each part may
+have run at another time and on another commit: each line says when (UTC) and on which. A part that
+says "not run" was not run for this page. A commit that ends in `+` had changes that were not
+committed.
 """
 WORDS: Final = {
     "crash points": "A process is killed before and after each statement of a dry run, an apply, a"
     " pinned apply, a rollback and a reinstate, and the server under it crashes at the same points;"
     " the next run must leave what an undisturbed one leaves",
-    "fault matrix": "Every fault of an exchange, at every call of a cycle, on each simulated venue",
-    "races": "Several applies at once, and a bot that writes meanwhile",
+    "fault matrix": "Every fault of an exchange, at every call of a cycle, on each simulated venue;"
+    " and a database in trouble: locks, time limits, a deadlock, a full disk",
+    "races": "Up to eight applies at once, a rollback against an apply, a bot that writes"
+    " meanwhile, connections that are cut at each message and in the middle of COMMIT, runs that"
+    " died; directly and through a transaction pooler",
     "chain": "The hash chain of the record: tampering is found, concurrent writers do not fork it",
     "rights": "What each database role may do, and what the database itself refuses",
     "hostile input": "Answers, files, settings and requests that are broken or meant to harm",
@@ -39,11 +44,12 @@ def written(results: Sequence[Result], names: Sequence[str]) -> str:
 
 
 def _section(results: Sequence[Result]) -> Iterator[str]:
-    yield "| commit | machine | figures | violations |"
-    yield "|---|---|---|---|"
-    for one in sorted(results, key=lambda one: (one.commit, str(one.figures))):
+    yield "| when | commit | machine | figures | violations |"
+    yield "|---|---|---|---|---|"
+    for one in sorted(results, key=lambda one: (one.at, one.commit, str(one.figures))):
         told = "; ".join(figures(one))
-        yield f"| `{one.commit}` | {_machine(one)} | {told} | {len(one.violations)} |"
+        where = f"{one.at} | `{one.commit}` | {_machine(one)}"
+        yield f"| {where} | {told} | {len(one.violations)} |"
     if any("steps" in one.figures for one in results):
         yield ""
         yield f"Steps in all: {sum(one.figures.get('steps', 0) for one in results)}."

@@ -10,6 +10,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -24,11 +25,13 @@ FOLDER_VARIABLE: Final = "UNGHOST_PROOF"
 class Result:
     """`figures` are numbers or texts of the run; `violations` says each in words, none is best.
 
-    `commit` ends in `+` where files of the project differed from it.
+    `commit` ends in `+` where files of the project differed from it. `at` is the minute of the last
+    figure, UTC.
     """
 
     part: str
     commit: str
+    at: str
     machine: Machine
     figures: dict[str, Any]
     violations: tuple[str, ...] = ()
@@ -54,6 +57,10 @@ def commit() -> str:
     return f"{head}+" if _git("status", "--porcelain") else head
 
 
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"
+
+
 class Keeper:
     """Keeps one run's result under one name, from its first figure to its last."""
 
@@ -66,6 +73,7 @@ class Keeper:
         result = Result(
             part=self.part,
             commit=self._commit,
+            at=_minute(datetime.now(UTC)),
             machine=this_machine(),
             figures=figures,
             violations=violations,
@@ -83,6 +91,7 @@ def kept(where: Path) -> Iterator[Result]:
             told = json.loads(path.read_text(encoding="utf-8"))
             told["machine"] = Machine(**told["machine"])
             told["violations"] = tuple(told["violations"])
+            told.setdefault("at", _minute(datetime.fromtimestamp(path.stat().st_mtime, UTC)))
             yield Result(**told)
         except (TypeError, KeyError, ValueError) as error:
             raise ValueError(f"{path.name} is no result of a proof: {error}") from error

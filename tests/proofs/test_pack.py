@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+
 import pytest
 from benchmarks.report import this_machine
 from tests.proofs.pack import TESTS, counted, main, parts
@@ -9,10 +12,11 @@ from tests.proofs.page import WORDS, written
 from tests.proofs.results import FOLDER_VARIABLE, HOUSE, Keeper, Result, kept
 
 
-def result(part: str, *violations: str, commit: str = "abc", **figures) -> Result:
+def result(part: str, *violations: str, commit: str = "abc", at="2026-02-01 12:00", **figures):
     return Result(
         part=part,
         commit=commit,
+        at=at,
         machine=this_machine(),
         figures=figures,
         violations=violations,
@@ -31,6 +35,26 @@ def test_steps_of_several_runs_are_added_and_each_names_its_commit():
     assert "`abc`" in page
     assert "`def+`" in page
     assert "seeds 5 to 8; steps 70 | 0 |" in page
+
+
+def test_each_line_says_when_and_on_which_commit_and_the_latest_is_last():
+    later = result("chain", commit="def", at="2026-02-02 08:30", tests=2)
+    page = written([later, result("chain", tests=1)], ["chain"])
+    first, last = [line for line in page.splitlines() if line.startswith("| 2026")]
+    assert first.startswith("| 2026-02-01 12:00 | `abc` | ")
+    assert last.startswith("| 2026-02-02 08:30 | `def` | ")
+
+
+def test_a_result_that_was_kept_before_it_told_its_time_has_that_of_its_file(tmp_path, monkeypatch):
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    kept_now = Keeper("soak").keep({"steps": 1})
+    (path,) = tmp_path.glob("*.json")
+    told = json.loads(path.read_text())
+    assert told.pop("at") == kept_now.at
+    path.write_text(json.dumps(told))
+    os.utime(path, (0, 0))
+    (found,) = kept(tmp_path)
+    assert found.at == "1970-01-01 00:00"
 
 
 def test_a_violation_is_told_and_a_part_that_did_not_run_too():
@@ -67,7 +91,7 @@ def test_outcomes_are_counted_from_the_report():
 
 
 def test_every_part_has_words_and_its_tests_are_there():
-    assert {*parts(1, 1), "mutants"} == set(WORDS)
+    assert set(parts(1, 1)) == set(WORDS)
     assert [path for paths in TESTS.values() for path in paths if not (HOUSE / path).exists()] == []
 
 

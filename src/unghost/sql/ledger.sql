@@ -348,12 +348,6 @@ FROM compared
 WHERE NOT (present AND same AND standing)
 ORDER BY order_id;
 
--- name: guard_timeouts
--- the guard waits as long as its caller says
-SELECT
-    set_config('lock_timeout', %(lock_timeout)s, true),
-    set_config('statement_timeout', '0', true);
-
 -- name: try_lock
 -- without waiting; whoever gets it has it until the transaction ends
 SELECT pg_try_advisory_xact_lock(hashtextextended(%(key)s, 0)) AS taken;

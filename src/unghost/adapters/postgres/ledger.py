@@ -5,10 +5,11 @@ One object for one process; its methods may be called from several threads.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from psycopg import Connection
@@ -24,7 +25,7 @@ from unghost.adapters.postgres.writing import (
     take_write_lock,
     write_within,
 )
-from unghost.errors import DatabaseError, UnghostError
+from unghost.errors import DatabaseError, RefusedError, UnghostError
 from unghost.model import (
     AuditEntry,
     AuditRow,
@@ -40,6 +41,9 @@ from unghost.model import (
 )
 
 __all__ = ["PostgresLedger"]
+
+_BETWEEN_TRIES_SECONDS: Final = 0.1
+"""How soon an apply that waits for another one of its account asks again."""
 
 
 class _TakenBackError(Exception):
@@ -203,10 +207,19 @@ class PostgresLedger(Reader):
 
         Raises RefusedError when another apply does not finish within `wait_seconds`.
         """
-        with self._database.dedicated() as conn:
-            living.be_the_only_apply(conn, account, wait_seconds=wait_seconds)
-            with self._guarded_by(conn, account):
-                yield
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            with self._database.dedicated() as conn:
+                if living.is_the_only_apply(conn, account):
+                    with self._guarded_by(conn, account):
+                        yield
+                    return
+            if time.monotonic() >= deadline:
+                raise RefusedError(
+                    f"another apply of account {account!r} is running and did not finish"
+                    f" within {wait_seconds:g} s"
+                )
+            time.sleep(_BETWEEN_TRIES_SECONDS)
 
     @contextmanager
     def _guarded_by(self, conn: Connection[dict[str, Any]], account: str) -> Iterator[None]:

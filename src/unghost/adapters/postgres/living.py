@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from psycopg import Connection, errors
+from psycopg import Connection
 
 from unghost.adapters.postgres.reading import Session, filled_words
 from unghost.adapters.postgres.sql_blocks import block
 from unghost.adapters.postgres.writing import take_write_lock
-from unghost.errors import RefusedError
 from unghost.model import Interrupted
 
-__all__ = ["be_known_to_live", "be_the_only_apply", "close_interrupted"]
+__all__ = ["be_known_to_live", "close_interrupted", "is_the_only_apply"]
 
 INTERRUPTED_EVENT: Final = "BATCH_INTERRUPTED"
 _NOTE: Final = "the process that ran this batch ended before it"
@@ -27,23 +26,13 @@ _APPLY_KEY: Final = "unghost apply:"
 _BATCH_KEY: Final = "unghost batch:"
 
 
-def be_the_only_apply(
-    conn: Connection[dict[str, Any]], account: str, *, wait_seconds: float
-) -> None:
-    """Take the account's guard in the open transaction of `conn`.
+def is_the_only_apply(conn: Connection[dict[str, Any]], account: str) -> bool:
+    """Take the account's guard in the open transaction of `conn`, if nobody else has it.
 
-    Raises RefusedError when another apply does not finish within `wait_seconds`.
+    Never waits inside the transaction: those who wait would keep the connections of a pooler, and
+    the one that they wait for could not go on.
     """
-    milliseconds = max(1, round(wait_seconds * 1000))  # 0 would wait for ever
-    conn.execute(block("ledger", "guard_timeouts"), {"lock_timeout": f"{milliseconds}ms"})
-    try:
-        conn.execute(block("ledger", "lock"), {"key": _APPLY_KEY + account})
-    except errors.LockNotAvailable as taken:
-        message = (
-            f"another apply of account {account!r} is running and did not finish"
-            f" within {wait_seconds:g} s"
-        )
-        raise RefusedError(message) from taken
+    return _is_taken(conn, _APPLY_KEY + account)
 
 
 def be_known_to_live(conn: Connection[dict[str, Any]], batch_id: str) -> None:
@@ -66,7 +55,7 @@ def close_interrupted(
     (left,) = session.rows("books", "left_behind", profile_ids=names)
     if not left["anything"]:
         return Interrupted()
-    no_apply_lives = guarded or _is_free(session, _APPLY_KEY + account)
+    no_apply_lives = guarded or is_the_only_apply(session.conn, account)
     settled = _settle(session, account, names) if no_apply_lives else ()
     dead = session.rows(
         "books",
@@ -85,9 +74,9 @@ def close_interrupted(
     return Interrupted(batch_ids=tuple(row["batch_id"] for row in closed), audit_ids=settled)
 
 
-def _is_free(session: Session, key: str) -> bool:
-    (row,) = session.rows("ledger", "try_lock", key=key)
-    return bool(row["taken"])
+def _is_taken(conn: Connection[dict[str, Any]], key: str) -> bool:
+    row = conn.execute(block("ledger", "try_lock"), {"key": key}).fetchone()
+    return row is not None and bool(row["taken"])
 
 
 def _settle(session: Session, account: str, names: list[str]) -> tuple[int, ...]:
