@@ -4,6 +4,7 @@ next cycle repairs. Connections that are cut are in `test_races.py`.
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -128,6 +129,17 @@ def test_a_deadlock_with_somebody_who_locks_the_other_way_round(own_bench):
         waiting[0].result(timeout=60)
         other.rollback()
     assert_repaired(own_bench)
+
+
+@pytest.mark.parametrize("how", (signal.SIGINT, signal.SIGQUIT), ids=("restart", "crash"))
+@pytest.mark.parametrize("call", (1, 3), ids=("before the intents", "after them"))
+def test_a_server_that_ends_and_comes_back_in_mid_apply(fragile_bench, fragile_server, how, call):
+    """The guard ended with it, so that another apply might run by now."""
+    fragile_bench.ghost("t-1")
+    fragile_bench.pause()
+    fragile_bench.venue.before("positionRisk", lambda _: fragile_server.restart(how), call=call)
+    refused(fragile_bench, fragile_bench.desk, "keeps other applies out was lost")
+    assert_repaired(fragile_bench)
 
 
 FILLER = """
