@@ -2,7 +2,8 @@
 #
 #   PYTHON=/path/to/python   the interpreter to make .venv with; default: the first good one found
 #   ARGS="..."               more arguments for the command that a target runs
-#   SECONDS=...              how long `make soak` runs, and the state machine in `make proof`
+#   SECONDS=...              how long `make soak` runs, each harness of `make fuzz`, and the state
+#                            machine in `make proof`
 #   WORLDS=...               how many worlds `make fidelity` leads through the database and a venue
 
 SHELL := /bin/sh
@@ -23,7 +24,7 @@ export UV_NATIVE_TLS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-postgres15 fidelity bench check format lock coverage soak mutants proof picture screenshots audit-deps clean
+.PHONY: help demo test test-postgres15 fidelity bench check format lock coverage soak fuzz mutants proof picture screenshots audit-deps clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +66,7 @@ lock: .venv/.dev-stamp ## write requirements/*.txt anew from pyproject.toml (ARG
 	@$(COMPILE) --group dev --constraints requirements/run.txt pyproject.toml \
 		--output-file requirements/dev.txt
 	@$(COMPILE) --group audit --no-sources --output-file requirements/audit.txt
+	@$(COMPILE) --group fuzz --no-sources --output-file requirements/fuzz.txt
 
 coverage: .venv/.dev-stamp ## run every test, and write .coverage-html/index.html
 	@$(PYTEST) --cov-report term-missing --cov-report html $(ARGS)
@@ -72,6 +74,9 @@ coverage: .venv/.dev-stamp ## run every test, and write .coverage-html/index.htm
 soak: .venv/.dev-stamp ## let the state machine run for SECONDS (default 600), seed after seed
 	@UNGHOST_SOAK_SECONDS=$(SECONDS) $(PY) -m pytest -q -s --no-cov --timeout 0 \
 		tests/proofs/test_machine.py $(ARGS)
+
+fuzz: .venv/.fuzz-stamp ## feed each harness of hostile input for SECONDS, led by coverage (atheris)
+	@PYTHONPATH=.venv/fuzz $(PY) -m tests.hostile.fuzz --seconds $(SECONDS) $(ARGS)
 
 mutants: .venv/.dev-stamp ## break each guard in a copy, and name the test that notices
 	@$(PY) -m tests.proofs.mutants $(ARGS)
@@ -112,6 +117,13 @@ clean: ## remove .venv and all that was built, cached or measured; no data of un
 .venv/.dev-stamp: .venv/.run-stamp requirements/dev.txt
 	$(call install,requirements/dev.txt)
 	@touch .venv/.run-stamp $@
+
+# Apart from the rest, and only for who fuzzes: it is large, and not for every platform and Python.
+.venv/.fuzz-stamp: .venv/.dev-stamp requirements/fuzz.txt
+	@rm -rf .venv/fuzz
+	@.venv/bin/uv pip install --quiet --python $(PY) --target .venv/fuzz --require-hashes \
+		--requirement requirements/fuzz.txt
+	@touch $@
 
 # install LOCK: bring .venv to what LOCK says, with uv if it is there, else with venv and pip.
 # The stamps go first and come back last, and without the run stamp .venv is made anew: so an

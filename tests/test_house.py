@@ -67,7 +67,7 @@ def test_every_requirement_in_a_lock_is_pinned_and_hashed(lock):
         if not re.match(r"[\w.-]+(\[[\w, -]+\])?==\S+", block) or "--hash=sha256:" not in block
     ]
     assert loose == []
-    assert len(blocks) > 20
+    assert len(blocks) > (1 if lock.name == "fuzz.txt" else 20)  # the fuzzer needs nothing else
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)

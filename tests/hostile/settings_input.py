@@ -152,8 +152,10 @@ def is_right(value: Any, text: str) -> bool:
             said = type(value)(text.lower())
         case Path():
             said = Path(text).expanduser()
-        case _:
+        case None:
             said = None if text.lower() == "none" else text
+        case _:
+            said = text
     return bool(value == said)
 
 

@@ -337,7 +337,8 @@ def test_events_are_found_by_type_whatever_the_case(bench, service):
 def test_what_a_spreadsheet_would_run_is_quoted():
     from unghost.web.exports import _cell
 
-    assert _cell("=cmd()") == "'=cmd()"
+    for formula in ("=cmd()", "--5", "+-1", "-1.5.", "@x", "\n=1", "-\u0661", "-1+1"):
+        assert _cell(formula) == f"'{formula}"
     assert _cell("-0.25") == "-0.25"
     assert _cell(None) == ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Annotated, Any, Final, Literal, Protocol
@@ -22,7 +23,8 @@ FILES: Final[dict[int | str, dict[str, Any]]] = {
         "content": {"text/csv": {}, "application/x-ndjson": {}},
     }
 }
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 Form = Annotated[Literal["csv", "jsonl"], Query(alias="format", description="csv or jsonl")]
 
@@ -86,5 +88,5 @@ def _cell(value: object) -> str:
         return ""
     if not isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
-    is_number = value.lstrip("+-").replace(".", "", 1).isdecimal()
+    is_number = _NUMBER.fullmatch(value) is not None
     return f"'{value}" if value.startswith(_FORMULA) and not is_number else value
