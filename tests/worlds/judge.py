@@ -24,7 +24,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from tests.core.builders import at, ruled
-from tests.worlds.oracle import Ghost, Leg, Reach, survey
+from tests.worlds.ghosts import Ghost, Leg, Reach
+from tests.worlds.oracle import survey
 from tests.worlds.truth import LAST_PLACE, ZERO, average, closing_fees, closing_pieces
 from tests.worlds.world import World
 

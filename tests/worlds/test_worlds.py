@@ -7,8 +7,9 @@ from decimal import Decimal
 import pytest
 from tests.worlds.__main__ import counterexample, main, run
 from tests.worlds.books import Fault
+from tests.worlds.ghosts import Reach
 from tests.worlds.judge import decided, judged, kinds
-from tests.worlds.oracle import Reach, survey
+from tests.worlds.oracle import survey
 from tests.worlds.shrinking import smallest
 from tests.worlds.truth import pieces, quantities
 from tests.worlds.world import World, of_seed
