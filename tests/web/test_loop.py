@@ -13,12 +13,15 @@ from contextlib import contextmanager
 from decimal import Decimal
 
 import pytest
+from procrastinate.exceptions import ConnectorException
+from psycopg_pool import PoolTimeout
 from tests.web.conftest import TOKENS
 
 from unghost.adapters.notifications import Notifier
 from unghost.adapters.postgres.events import EventLog
 from unghost.assembly import open_house
 from unghost.demo.venue.faults import Fault, FaultKind
+from unghost.worker import running
 from unghost.worker.cycles import run_profile
 from unghost.worker.queue import cron_of, open_queue, put_back_stalled, put_cycles
 
@@ -220,3 +223,51 @@ def test_the_beat_of_the_queue(seconds, cron):
     assert cron_of(seconds) == cron
     ticks = croniter(cron, start_time=0)
     assert ticks.get_next() - 0 == seconds
+
+
+# --- a queue that is away ------------------------------------------------------------------------
+
+
+def test_the_loop_outlives_a_database_that_is_away(queue, configured, monkeypatch):
+    """However long: the pool of the queue gives up waiting with an error that is its own."""
+    trouble = [PoolTimeout("pool initialization incomplete"), ConnectorException(), OSError()]
+
+    def away_at_first(house, notifier):
+        if trouble:
+            raise trouble.pop()
+        return open_queue(house, notifier)
+
+    monkeypatch.setattr(running, "open_queue", away_at_first)
+    monkeypatch.setattr(running, "AGAIN_SECONDS", 0.01)
+
+    async def until_it_works(house, notifier):
+        async with running.looping(house, notifier) as task:
+            while not queue.rows("SELECT 1 FROM procrastinate_workers"):
+                assert not task.done()
+                await asyncio.sleep(0.05)
+
+    with opened(configured(UNGHOST_LOOP="dry_run")) as (house, notifier):
+        asyncio.run(asyncio.wait_for(until_it_works(house, notifier), 60))
+    assert trouble == []
+
+
+def test_a_loop_that_is_told_to_end_does_so_while_its_database_is_away(
+    queue, configured, monkeypatch
+):
+    """The queue cannot sign itself out then, and its error takes the place of the order to end."""
+
+    async def work_without_sign_out(_app, *, concurrency):
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ConnectorException from None
+
+    async def begin_and_end(house, notifier):
+        async with running.looping(house, notifier):
+            await begun.wait()
+
+    begun = asyncio.Event()
+    monkeypatch.setattr(running, "work", work_without_sign_out)
+    with opened(configured(UNGHOST_LOOP="dry_run")) as (house, notifier):
+        asyncio.run(asyncio.wait_for(begin_and_end(house, notifier), 30))

@@ -34,6 +34,9 @@ HEARTBEAT_SECONDS: Final = 5
 STALLED_SECONDS: Final = 30
 POLL_SECONDS: Final = 1
 CONNECTIONS: Final = 4
+CONNECTION_SECONDS: Final = 10
+"""How long the queue waits for a connection, also for the last word of a process that ends."""
+
 URGENT: Final = 10
 """Beats and recoveries are short, and go before cycles."""
 
@@ -60,6 +63,7 @@ def open_queue(house: House, notifier: Notifier) -> App:
         conninfo=house.conninfo,
         min_size=1,
         max_size=CONNECTIONS,
+        timeout=CONNECTION_SECONDS,
         kwargs={"prepare_threshold": None, "application_name": "unghost loop"},
     )
     app = App(connector=connector)

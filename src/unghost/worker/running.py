@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 import structlog
-from procrastinate.exceptions import ProcrastinateException
 
 from unghost.adapters.notifications import Notice, Notifier
 from unghost.adapters.postgres.queue import queue_is_there
@@ -41,13 +40,19 @@ async def looping(house: House, notifier: Notifier) -> AsyncIterator[asyncio.Tas
 
 
 async def _kept_working(house: House, notifier: Notifier) -> None:
-    """A database that is restarted ends the work of the queue, and not the process."""
+    """A database that is away, however long, ends the work of the queue, and not the process.
+
+    Where it is away when the process is told to end, the queue answers with an error of its own.
+    """
     while True:
         try:
             app = open_queue(house, notifier)
             async with app.open_async():
                 await work(app, concurrency=house.settings.loop_concurrency)
-        except ProcrastinateException as error:
+        except Exception as error:  # noqa: BLE001 - queue, pool and driver each raise their own
+            if _is_told_to_end():
+                log.warning("the loop ended without its queue", error=type(error).__name__)
+                return
             log.warning("the loop lost its queue", error=type(error).__name__)
             notifier.tell(
                 Notice(
@@ -57,6 +62,11 @@ async def _kept_working(house: House, notifier: Notifier) -> None:
                 )
             )
         await asyncio.sleep(AGAIN_SECONDS)
+
+
+def _is_told_to_end() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def run_worker(house: House, notifier: Notifier) -> None:
