@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from typing import Final
+from urllib.parse import quote, quote_plus
 
 MASK: Final = "***"
 SHORTEST_SECRET: Final = 8
@@ -22,6 +24,12 @@ _SECRET_PARTS: Final = (
 )
 
 
+def _spellings(secret: str) -> set[str]:
+    """As it is, and as addresses, forms and HTTP's credentials spell it."""
+    raw = secret.encode("utf-8", "surrogateescape")  # the environment may hold loose bytes
+    return {secret, quote(raw, safe=""), quote_plus(raw), b64encode(raw).decode("ascii")}
+
+
 class Redactor:
     """Knows the secrets of this run and takes them out of whatever is about to be shown."""
 
@@ -29,8 +37,10 @@ class Redactor:
         self._known: set[str] = set()
 
     def learn(self, secrets: Iterable[str]) -> None:
-        """Remember values that must never be shown."""
-        self._known |= {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        """Remember values that must never be shown, in no spelling that a protocol gives them."""
+        for secret in secrets:
+            if len(secret) >= SHORTEST_SECRET:
+                self._known |= _spellings(secret)
 
     def clean(self, text: str) -> str:
         """The text with every known secret, and whatever is shaped like one, masked."""

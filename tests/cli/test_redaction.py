@@ -32,6 +32,16 @@ def test_a_known_secret_is_masked_wherever_it_is():
     assert redactor.clean("a hunter2000-and-more b hunter2000 x") == f"a {MASK} b {MASK} x"
 
 
+@pytest.mark.parametrize(
+    "spelled",
+    ("a b/c=d&e+fg", "a%20b%2Fc%3Dd%26e%2Bfg", "a+b%2Fc%3Dd%26e%2Bfg", "YSBiL2M9ZCZlK2Zn"),
+)
+def test_a_known_secret_is_masked_in_every_spelling(spelled):
+    redactor = Redactor()
+    redactor.learn(["a b/c=d&e+fg"])
+    assert redactor.clean(f"<{spelled}>") == f"<{MASK}>"
+
+
 def test_values_are_cleaned_as_deep_as_they_go():
     redactor = Redactor()
     redactor.learn(["hunter2000"])
