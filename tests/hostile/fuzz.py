@@ -29,7 +29,7 @@ MODULES: Final = (
 )
 HUNG_SECONDS: Final = 60
 """After so long with one sample, the fuzzer calls it hung."""
-GRACE_SECONDS: Final = 120
+GRACE_SECONDS: Final = 300
 LONGEST_BYTES: Final = 4096
 COUNT_EVERY_SECONDS: Final = 1.0
 LONGEST_SAMPLE: Final = 2000
