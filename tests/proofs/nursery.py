@@ -7,6 +7,7 @@ forks has nothing to share with it.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -15,6 +16,7 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Final
 
+import structlog
 from tests.proofs import bystander
 
 from unghost.errors import UnghostError
@@ -57,6 +59,8 @@ class Nursery:
 
 
 def _keep(pipe: Connection, base_url: str) -> None:
+    level = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    structlog.configure(wrapper_class=level, cache_logger_on_first_use=False)
     bystander.read_markets(base_url)
     while (order := pipe.recv()) is not None:
         told, tell = os.pipe()

@@ -14,7 +14,7 @@ from datetime import timedelta
 import hypothesis
 import pytest
 import structlog
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from tests.cycle.wire import wire_to
 from tests.proofs.machine import Machine, machine_on
@@ -24,7 +24,11 @@ from tests.proofs.results import Keeper
 from tests.proofs.statements import StatementWire
 
 SOAK_SECONDS = int(os.environ.get("UNGHOST_SOAK_SECONDS", "0"))
+PHASES = [Phase.generate]
+if os.environ.get("UNGHOST_SOAK_SHRINK") != "no":
+    PHASES.append(Phase.shrink)
 PROFILE = settings(
+    phases=PHASES,
     max_examples=60 if SOAK_SECONDS else 2,
     stateful_step_count=50 if SOAK_SECONDS else 14,
     deadline=None,

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.proofs.mutants import MUTANTS, SOURCE, stale
+from tests.proofs.mutants import (
+    MACHINE,
+    MACHINE_FINDS,
+    MUTANTS,
+    SOURCE,
+    for_the_machine,
+    stale,
+)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)
@@ -18,6 +25,12 @@ def test_a_mutant_breaks_what_is_there(mutant):
 
 def test_there_are_enough_of_them_and_no_two_are_the_same():
     assert len({(one.file, one.old, one.new) for one in MUTANTS}) == len(MUTANTS) >= 30
+
+
+def test_the_machine_s_own_are_among_them():
+    chosen = for_the_machine()
+    assert {one.name for one in chosen} == MACHINE_FINDS
+    assert {one.tests for one in chosen} == {MACHINE}
 
 
 def test_a_mutant_whose_text_is_gone_is_told():
