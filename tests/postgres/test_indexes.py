@@ -15,6 +15,8 @@ from unghost.adapters.postgres.ledger import PostgresLedger
 from unghost.adapters.postgres.migrations import migrate
 from unghost.adapters.postgres.reading import filled_words
 from unghost.adapters.postgres.requirements import check_database
+from unghost.adapters.postgres.schema import read_shape
+from unghost.adapters.postgres.statements import compose_named
 from unghost.errors import DatabaseError, LedgerSchemaError
 
 BOTH = ("orders_unghost_detection", "orders_unghost_lifecycle")
@@ -127,6 +129,16 @@ def test_what_a_cycle_asks_is_answered_by_indexes(indexed, name):
     assert "Seq Scan on orders" not in plan
     for index in ANSWERED_BY_INDEX[name]:
         assert f"Scan on {index}" in plan or f"Scan using {index}" in plan
+
+
+def test_the_sums_of_named_lifecycles_are_answered_by_an_index(indexed):
+    trades = [f"t-{number}" for number in range(0, 10000, 2500)]
+    asked = {"profile_ids": ["main"] * 4, "trade_ids": trades, "symbols": None}
+    with indexed.transaction(read_only=True) as connection:
+        statement = compose_named(read_shape(connection)).as_string(None)
+        plan = str(connection.execute(f"EXPLAIN {statement}", asked).fetchall())
+    assert "Seq Scan on orders" not in plan
+    assert "Index Cond: ((profile_id = k.profile_id) AND (trade_id = k.trade_id)" in plan
 
 
 def test_an_index_on_times_is_made_anew_when_a_time_is_added(empty_database):

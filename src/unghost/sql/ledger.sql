@@ -27,7 +27,8 @@ WHERE (entry_qty - exit_qty) > 0
 ORDER BY symbol, trade_id;
 
 -- name: open_lifecycles
--- the same for several profiles at once; NaN counts as more than zero and must be seen
+-- the same for several profiles at once, or for some lifecycles alone; NaN counts as more than zero
+-- and must be seen
 WITH lifecycle AS (
     SELECT
         o.profile_id,
@@ -101,31 +102,6 @@ FROM (
 ) AS moved
 WHERE moved.mark <> moved.known;
 
--- name: open_trades
--- section 1 of the checklist for the lifecycles of these trade_ids alone
-WITH lifecycle AS (
-    SELECT
-        o.profile_id,
-        o.symbol,
-        o.trade_id,
-        SUM(CASE WHEN {action} = 'ENTRY' THEN {counted} ELSE 0 END) AS entry_qty,
-        SUM(CASE WHEN {action} = 'EXIT' THEN {counted} ELSE 0 END) AS exit_qty
-    FROM unnest(%(profile_ids)s::text[], %(trade_ids)s::text[]) AS k (profile_id, trade_id)
-    JOIN orders AS o ON {profile_id} = k.profile_id AND {trade_id} = k.trade_id
-    WHERE {status} IN ('filled', 'partially_filled', 'partially-filled')
-    GROUP BY o.profile_id, o.symbol, o.trade_id
-)
-SELECT
-    profile_id::text AS profile_id,
-    COALESCE(symbol::text, '') AS symbol,
-    trade_id::text AS trade_id,
-    entry_qty::text AS entry_qty,
-    exit_qty::text AS exit_qty,
-    (entry_qty - exit_qty)::text AS open_qty
-FROM lifecycle
-WHERE (entry_qty - exit_qty) > 0
-ORDER BY lifecycle.profile_id, lifecycle.symbol, lifecycle.trade_id;
-
 -- name: several_profiles
 -- an account that several profiles trade on
 {profile_id} = ANY(%(profile_ids)s::text[])
@@ -133,6 +109,13 @@ ORDER BY lifecycle.profile_id, lifecycle.symbol, lifecycle.trade_id;
 -- name: one_profile
 -- with one value the rows come out of the index in the order of their groups, and sort quicker
 {profile_id} = (%(profile_ids)s::text[])[1]
+
+-- name: named_trades
+-- the lifecycles of these trade_ids alone
+({profile_id}, {trade_id}) IN (
+        SELECT k.profile_id, k.trade_id
+        FROM unnest(%(profile_ids)s::text[], %(trade_ids)s::text[]) AS k (profile_id, trade_id)
+    )
 
 -- name: row_columns
 -- numbers travel as text, so that a float keeps its digits and NaN stays NaN

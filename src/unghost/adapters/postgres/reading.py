@@ -24,7 +24,7 @@ from unghost.adapters.postgres.indexes import can_hint
 from unghost.adapters.postgres.known import Kept, KnownLifecycles, Trade
 from unghost.adapters.postgres.schema import LedgerShape
 from unghost.adapters.postgres.sql_blocks import block
-from unghost.adapters.postgres.statements import compose, compose_open
+from unghost.adapters.postgres.statements import compose, compose_named, compose_open
 from unghost.model import FILLED_STATUSES, Hint, LedgerRow, Lifecycle, LifecycleKey, Seen
 
 __all__ = ["Reader", "Session", "filled_words", "ledger_row", "utc_or_none"]
@@ -239,12 +239,13 @@ def _touched(session: Session, profile_ids: Sequence[str], hint: Hint) -> set[Tr
 
 def _sums_of_trades(session: Session, trades: Collection[Trade]) -> list[dict[str, Any]]:
     ordered = sorted(trades)
-    return session.rows(
-        "ledger",
-        "open_trades",
-        profile_ids=[profile_id for profile_id, _ in ordered],
-        trade_ids=[trade_id for _, trade_id in ordered],
-    )
+    parameters = {
+        "profile_ids": [profile_id for profile_id, _ in ordered],
+        "trade_ids": [trade_id for _, trade_id in ordered],
+        "symbols": None,
+    }
+    statement = compose_named(session.shape)
+    return session.conn.execute(statement, parameters).fetchall()
 
 
 def _open_sums(

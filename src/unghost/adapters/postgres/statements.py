@@ -23,6 +23,7 @@ from unghost.ids import DUST_ORDER
 __all__ = [
     "PRINTABLE",
     "compose",
+    "compose_named",
     "compose_open",
     "printable",
     "require_readable",
@@ -94,9 +95,12 @@ def compose(stem: str, name: str, shape: LedgerShape, **more: sql.Composable) ->
 
 def compose_open(shape: LedgerShape, profiles: int, *, name: str = "open_lifecycles") -> sql.SQL:
     """The question for open lifecycles, for one profile or for several."""
-    if profiles == 1:
-        return _composed_for_one(name, shape)
-    return compose("ledger", name, shape)
+    return _composed_of("one_profile" if profiles == 1 else "several_profiles", name, shape)
+
+
+def compose_named(shape: LedgerShape) -> sql.SQL:
+    """The same question for the lifecycles of some trade_ids alone."""
+    return _composed_of("named_trades", "open_lifecycles", shape)
 
 
 @lru_cache(maxsize=_KEPT_STATEMENTS)
@@ -105,10 +109,9 @@ def _composed(stem: str, name: str, shape: LedgerShape) -> sql.SQL:
     return _whole(_fill(stem, name, _holes(shape)))
 
 
-@lru_cache(maxsize=2 * _KEPT_SHAPES)
-def _composed_for_one(name: str, shape: LedgerShape) -> sql.SQL:
-    one = compose("ledger", "one_profile", shape)
-    return compose("ledger", name, shape, of_profiles=one)
+@lru_cache(maxsize=5 * _KEPT_SHAPES)
+def _composed_of(asked: str, name: str, shape: LedgerShape) -> sql.SQL:
+    return compose("ledger", name, shape, of_profiles=compose("ledger", asked, shape))
 
 
 def _whole(statement: sql.Composed) -> sql.SQL:
