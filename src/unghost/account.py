@@ -30,7 +30,7 @@ class Account(Mapping[str, Any]):
     market (`market_account`) is there at once; the rest is made once, when first asked for.
     """
 
-    __slots__ = ("_allocation", "_case", "_gates", "_made", "_market", "_most")
+    __slots__ = ("_allocation", "_case", "_gates", "_made", "_market", "_most", "_told")
 
     def __init__(
         self,
@@ -40,8 +40,11 @@ class Account(Mapping[str, Any]):
         allocation: Allocation,
         *,
         most: int,
+        told: dict[GateResult, dict[str, Any]],
     ) -> None:
+        """`told` are the gates of the market so far: most lifecycles pass the same."""
         self._market = market
+        self._told = told
         self._case = case
         self._gates = gates
         self._allocation = allocation
@@ -70,12 +73,18 @@ class Account(Mapping[str, Any]):
                 self._made = self._make()
         return self._made
 
+    def _gate(self, gate: GateResult) -> dict[str, Any]:
+        account = self._told.get(gate)
+        if account is None:
+            account = self._told[gate] = gate_account(gate, self._case.now)
+        return account
+
     def _make(self) -> dict[str, Any]:
         case = self._case
         return {
             **self._market,
             "direction": case.direction,
-            "gates": [gate_account(gate, case.now) for gate in self._gates],
+            "gates": [self._gate(gate) for gate in self._gates],
             **leg_account(case, self._allocation, most=self._most),
         }
 

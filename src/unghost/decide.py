@@ -106,7 +106,8 @@ def _decide_market(
     if not cases:
         return []
     known, common = ask_market(cases[0]), market_account(evidence)
-    return [_rule(case, pass_gates(case, known), allocation, common) for case in cases]
+    told: dict[GateResult, dict[str, Any]] = {}
+    return [_rule(case, pass_gates(case, known), allocation, common, told) for case in cases]
 
 
 def _rule(
@@ -114,6 +115,7 @@ def _rule(
     gates: tuple[GateResult, ...],
     allocation: Allocation,
     common: Mapping[str, Any],
+    told: dict[GateResult, dict[str, Any]],
 ) -> Ruling:
     closed = first_closed(gates)
     if closed is not None or case.direction is None:
@@ -129,7 +131,9 @@ def _rule(
         gates=gates,
         candidates=candidates,
         refusals=refusals,
-        evidence=Account(common, case, gates, allocation, most=ORDERS_SHOWN if refusals else 0),
+        evidence=Account(
+            common, case, gates, allocation, most=ORDERS_SHOWN if refusals else 0, told=told
+        ),
     )
 
 

@@ -38,12 +38,15 @@ from unghost.ports import Clock, Exchange, Ledger, PauseGate, Progress, WriteTra
 from unghost.recheck import LedgerNow, ground_of, ledger_now, rows_now
 from unghost.selection import evidence_digest
 
-CHUNK_ROWS = 5000
-"""Rows after which a chunk is closed; a single market is never cut.
+CHUNKS = 4
+"""Into about how many chunks a batch is parted; a single market is never cut.
 
-Each chunk looks through the ledger anew, so many small ones take long; in a large one a row of the
+Each chunk looks through the ledger anew, so many small ones take long. In a large one a row of the
 bot that comes meanwhile undoes more, and a resume waits longer for its commit.
 """
+
+LEAST_ROWS, MOST_ROWS = 1_000, 10_000
+"""Bounds of the rows after which a chunk is closed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -217,6 +220,7 @@ def _chunks(intents: Sequence[AuditEntry], evidences: Sequence[Evidence]) -> Ite
     by_market: dict[str, list[AuditEntry]] = defaultdict(list)
     for intent in intents:
         by_market[market_of[intent.key]].append(intent)
+    enough = min(MOST_ROWS, max(LEAST_ROWS, len(intents) // CHUNKS))
     batch: list[Evidence] = []
     rows: list[AuditEntry] = []
     for evidence in evidences:
@@ -224,7 +228,7 @@ def _chunks(intents: Sequence[AuditEntry], evidences: Sequence[Evidence]) -> Ite
             continue
         batch.append(evidence)
         rows += by_market[evidence.symbol]
-        if len(rows) >= CHUNK_ROWS:
+        if len(rows) >= enough:
             yield _Chunk(evidences=tuple(batch), intents=tuple(rows))
             batch, rows = [], []
     if rows:

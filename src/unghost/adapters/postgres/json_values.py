@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from math import isfinite
+from typing import Final
 
 __all__ = ["clean", "json_text"]
 
@@ -16,7 +17,7 @@ __all__ = ["clean", "json_text"]
 def json_text(value: object) -> str:
     """The quick way for what JSON and PostgreSQL can hold as it is, else the thorough one."""
     try:
-        text = json.dumps(value, allow_nan=False, default=_plain)
+        text = _QUICK.encode(value)
     except (TypeError, ValueError):
         return _thorough_json(value)
     return _thorough_json(value) if "\\u0000" in text or "\\ud" in text else text
@@ -31,6 +32,10 @@ def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return str(value)
     return _ready(value)
+
+
+_QUICK: Final = json.JSONEncoder(allow_nan=False, default=_plain)
+"""Made once: `json.dumps` would make one for each value."""
 
 
 def _ready(value: object) -> object:

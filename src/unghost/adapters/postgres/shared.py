@@ -80,7 +80,7 @@ def _own_gates(gates: Sequence[Account], shared: Sequence[Account]) -> dict[str,
     """Of each gate what differs, by its place; all of them where a gate has other parts."""
     told = {}
     for place, (one, other) in enumerate(zip(gates, shared, strict=True)):
-        if one == other and list(map(type, one.values())) == list(map(type, other.values())):
+        if one is other or (one == other and _types(one) == _types(other)):
             continue
         if one.keys() != other.keys():
             return {_GATES: gates}
@@ -88,6 +88,10 @@ def _own_gates(gates: Sequence[Account], shared: Sequence[Account]) -> dict[str,
         if parts:
             told[str(place)] = parts
     return {_GATES: told} if told else {}
+
+
+def _types(gate: Account) -> tuple[type, ...]:
+    return tuple(map(type, gate.values()))
 
 
 def _same(one: object, other: object) -> bool:
