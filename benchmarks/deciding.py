@@ -176,7 +176,7 @@ class Taken:
     explaining: float
 
 
-def _taken(given: list[Evidence], lifecycles: int) -> Taken:
+def timed(given: list[Evidence], lifecycles: int) -> Taken:
     """Decide, then read every account, as recording does."""
     gc.collect()
     begun = time.process_time()
@@ -230,7 +230,7 @@ def measure(*, small: bool) -> Report:
     taken: dict[int, list[Taken]] = {size: [] for size in sizes}
     for _ in range(1 if small else ROUNDS):
         for size in sizes:
-            taken[size].append(_taken(given[size], size))
+            taken[size].append(timed(given[size], size))
     few, many = (median(one.deciding for one in taken[size]) for size in sizes)
     explained = median(one.explaining for one in taken[sizes[1]])
     points = ((Decimal(sizes[0]), figure(few)), (Decimal(sizes[1]), figure(many)))
