@@ -361,8 +361,11 @@ class CountingDatabase(Database):
                 return super().executemany(*arguments, **more)
 
         with super().transaction(**options) as conn:
-            conn.cursor_factory = Counting
-            yield conn
+            kept, conn.cursor_factory = conn.cursor_factory, Counting
+            try:
+                yield conn
+            finally:  # a connection is used again, also for what is not counted
+                conn.cursor_factory = kept
 
 
 def cost_of(bench: Bench, database: CountingDatabase, ghosts: int) -> tuple[int, int, int, int]:
