@@ -47,8 +47,8 @@ def test_invariant_9_a_killed_process_is_made_good_by_the_next(kills, operation)
     violations = [said for one in chosen if (said := violation(kills, operation, one, whole))]
     if EVERY:
         figures = {
-            f"statements of a {operation}": len(statements),
-            f"kills in a {operation}": len(chosen),
+            f"statements, {operation}": len(statements),
+            f"kills, {operation}": len(chosen),
         }
         Keeper("crash points").keep(figures, *violations)
     assert violations == []
@@ -72,7 +72,7 @@ def test_invariant_9_a_server_that_crashes_and_comes_back_is_made_good_by_the_ne
     violations = [said for one in chosen if (said := violation(outages, operation, one, whole))]
     if EVERY:
         Keeper("crash points").keep(
-            {f"crashes of the server in a {operation}": len(chosen)}, *violations
+            {f"crashes of the server, {operation}": len(chosen)}, *violations
         )
     assert violations == []
 

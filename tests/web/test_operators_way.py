@@ -52,6 +52,16 @@ def test_who_acted_is_in_every_audit_row(bench, service):
     assert {row["actor"] for row in rows} == {"anna"}
 
 
+def test_a_search_for_a_decision_that_does_not_exist_is_refused_by_name(service):
+    anna = service("anna")
+    refused = anna.get("/api/v1/audit?decision=APLIED")
+    assert refused.status_code == 422
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert "APPLIED" in refused.text
+    for told in ("?decision=", "?decision=APPLIED", ""):
+        assert anna.get(f"/api/v1/audit{told}").status_code == 200
+
+
 def test_the_same_request_sent_twice_is_done_once(bench, service):
     olga = service("olga")
     headers = {"Idempotency-Key": "one"}

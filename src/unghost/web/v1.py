@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import JSONResponse
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from unghost.cycle import GoNoGo
 from unghost.documents import as_json
-from unghost.model import AuditRow, Batch, Event
+from unghost.model import AuditRow, Batch, Decision, Event
 from unghost.rollback import UndoPreview
 from unghost.web.access import Approver, Operator, Person, Role, Viewer, require_role
 from unghost.web.exports import FILES, Form, exported
@@ -346,7 +346,11 @@ class EventPage(BaseModel):
 
 
 def audit_filters(
-    profile: Word = "", batch: Word = "", symbol: Word = "", trade: Word = "", decision: Word = ""
+    profile: Word = "",
+    batch: Word = "",
+    symbol: Word = "",
+    trade: Word = "",
+    decision: Decision | Literal[""] = "",
 ) -> dict[str, str]:
     """What audit rows are searched by."""
     return {
