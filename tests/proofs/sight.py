@@ -41,7 +41,7 @@ _LOOK: Final = """
     SELECT 'two ids for one close order', trade_id, exchange_order_id,
            NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM reconciliation_backfill_audit
-    WHERE backfill_order_id IS NOT NULL
+    WHERE backfill_order_id IS NOT NULL AND exchange_order_id IS NOT NULL
     GROUP BY profile_id, trade_id, exchange_order_id, filled_at
     HAVING count(DISTINCT backfill_order_id) > 1
     UNION ALL

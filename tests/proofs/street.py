@@ -152,7 +152,7 @@ class Street:
             **row,
         )
         self.positions.append(one)
-        self.changes += 1
+        self._show_late()
         return one
 
     def opens_by_hand(self, symbol: str, quantity: str, side: str) -> None:
@@ -162,7 +162,7 @@ class Street:
             one.side, quantity, symbol=symbol, at=self.next_moment(), **self._mode(one)
         )
         self.by_hand.append(one)
-        self.changes += 1
+        self._show_late()
 
     def closes(self, one: Position, *, parts: int = 1, late: bool = False) -> None:
         """The exchange closes a position; with `late` it tells so, but not the fills yet."""
