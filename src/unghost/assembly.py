@@ -8,24 +8,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from unghost.errors import ConfigurationError, DatabaseError, UsageError
 from unghost.model import (
-    CallLog,
-    FillReading,
-    KeyMark,
-    Market,
-    PositionReading,
-    Resolution,
     Rules,
-    Window,
 )
+from unghost.no_exchange import NoExchange
 from unghost.ports import Exchange, PauseGate
 from unghost.redaction import redactor
 from unghost.settings import Profile, Profiles, QuantityUnit, Settings, load_profiles
@@ -176,46 +170,6 @@ def open_exchange(
         rate_limit_ms=profile.rate_limit_ms,
     )
     return ExchangeAccount(spec, cache=FileMarkets(settings.home / "markets"), paces=paces)
-
-
-class NoExchange:
-    """Stands where a command needs no exchange. A question to it is a mistake of ours."""
-
-    def resolve(self, symbols: Collection[str]) -> Resolution:
-        """Refuse."""
-        _not_connected(symbols)
-
-    def positions(self, markets: Collection[Market]) -> Mapping[str, PositionReading]:
-        """Refuse."""
-        _not_connected(markets)
-
-    def fills(self, windows: Mapping[Market, Window]) -> Mapping[str, FillReading]:
-        """Refuse."""
-        _not_connected(windows)
-
-    def client_order_ids(self, windows: Mapping[Market, Window]) -> Mapping[str, Mapping[str, str]]:
-        """Refuse."""
-        _not_connected(windows)
-
-    @property
-    def key(self) -> KeyMark:
-        """Refuse."""
-        _not_connected(())
-
-    def account_id(self) -> str | None:
-        """Refuse."""
-        _not_connected(())
-
-    def calls(self) -> CallLog:
-        """None were made."""
-        return CallLog()
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-def _not_connected(_question: object) -> NoReturn:
-    raise RuntimeError("a desk that was opened without an exchange was asked about it")
 
 
 # --- pause -------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ import pytest
 from tests.exchange.conftest import KEY, PASSWORD, QUICK, SECRET
 
 from unghost.adapters.exchange import RetryPolicy
-from unghost.adapters.exchange.client import _retry_after
 from unghost.adapters.exchange.failures import FailureKind
+from unghost.adapters.exchange.meaning import retry_after
 from unghost.demo.venue import Fault, FaultKind
 from unghost.demo.world import Part, to_ms
 from unghost.model import Flatness
@@ -321,4 +321,4 @@ RESET = {"X-Bapi-Limit-Reset-Timestamp": str(to_ms(NOW) + 1500)}
     ids=str,
 )
 def test_how_long_the_exchange_wants_no_calls(kind, headers, seconds):
-    assert _retry_after(kind, headers, NOW) == seconds
+    assert retry_after(kind, headers, NOW) == seconds

@@ -40,7 +40,7 @@ CONNECTION_SECONDS: Final = 10
 URGENT: Final = 10
 """Beats and recoveries are short, and go before cycles."""
 
-TODO: Final = Status.TODO.value
+WAITING: Final = Status.TODO.value
 MINUTE: Final = 60
 
 
@@ -89,7 +89,7 @@ def open_queue(house: House, notifier: Notifier) -> App:
 
 async def put_cycles(app: App, profile_ids: Sequence[str]) -> int:
     """Put one job for each profile for which none waits, in one statement; returns how many."""
-    waiting = await app.job_manager.list_jobs_async(queue=QUEUE, task=CYCLE, status=TODO)
+    waiting = await app.job_manager.list_jobs_async(queue=QUEUE, task=CYCLE, status=WAITING)
     there = {job.queueing_lock for job in waiting}
     jobs = [job for job in map(partial(_cycle_job, app), profile_ids) if job.lock not in there]
     try:

@@ -41,3 +41,9 @@ def require_few_decimals(precision: Any) -> None:
     """ReadFailed for a market whose amounts or prices would have hundreds of decimals."""
     if precision is not None and abs(int(precision)) > MOST_DECIMALS:
         raise malformed("a market's precision is beyond any number of decimals")
+
+
+def loaded_ccxt() -> Any:
+    """CCXT within these bounds, loaded by the first who needs it: half a second and 100 MiB."""
+    bound_exponents()
+    return importlib.import_module("ccxt.async_support")

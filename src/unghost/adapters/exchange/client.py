@@ -11,24 +11,19 @@ CCXT has no types: its `Any` ends here.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import importlib
 import json
 import logging
-import math
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
-from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from unghost.adapters.exchange.bounds import bound_exponents, require_few_decimals
+from unghost.adapters.exchange.bounds import loaded_ccxt, require_few_decimals
 from unghost.adapters.exchange.connection import (
     ConnectionSpec,
     moved,
@@ -43,45 +38,14 @@ from unghost.adapters.exchange.markets import (
     Listing,
     MarketsCache,
 )
+from unghost.adapters.exchange.meaning import BAD_STATUS, kind_of, retry_after
 from unghost.adapters.exchange.pace import Paces
 from unghost.adapters.exchange.retrying import Patience, RetryPolicy
-from unghost.adapters.exchange.strict import to_ms
 from unghost.errors import ConfigurationError
 from unghost.model import CallLog
 from unghost.ports import Clock
 
 T = TypeVar("T")
-
-GIVE_UP_STATUSES: Final = frozenset({401, 403, 404, 405, 410, 451})
-"""CCXT calls most of these ExchangeNotAvailable, but they do not pass by waiting."""
-TELLING_STATUSES: Final[Mapping[int | None, FailureKind]] = {
-    418: FailureKind.BANNED,
-    429: FailureKind.RATE_LIMITED,
-}
-"""What these mean does not depend on the body, which CCXT asks first."""
-BROKEN_STATUS: Final = 500
-BAD_STATUS: Final = 400
-RESET_HEADER: Final = "x-bapi-limit-reset-timestamp"
-LONGEST_WAIT_SECONDS: Final = 366 * 24 * 3600
-"""What is told beyond it counts as this: `1e999999999` must not become an integer."""
-
-KINDS: Final = (
-    ("InvalidNonce", FailureKind.SKEW),
-    ("RateLimitExceeded", FailureKind.RATE_LIMITED),
-    ("DDoSProtection", FailureKind.RATE_LIMITED),
-    ("RequestTimeout", FailureKind.TIMEOUT),
-    ("AuthenticationError", FailureKind.REFUSED),
-    ("BadSymbol", FailureKind.REFUSED),
-    ("BadRequest", FailureKind.REFUSED),
-    ("NotSupported", FailureKind.REFUSED),
-    ("BadResponse", FailureKind.BAD_RESPONSE),
-    ("NullResponse", FailureKind.BAD_RESPONSE),
-    ("OperationFailed", FailureKind.UNAVAILABLE),
-)
-"""CCXT's classes from special to general. What is in none of them is not asked again."""
-
-UNREADABLE: Final = (TypeError, KeyError, AttributeError, IndexError, ValueError, ArithmeticError)
-"""What CCXT's parsers raise when an answer has not the shape they expect."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -191,12 +155,6 @@ def _told_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _ccxt() -> Any:
-    """CCXT, loaded by the first who needs it: it costs half a second and 100 MiB."""
-    bound_exponents()
-    return importlib.import_module("ccxt.async_support")
-
-
 def _silent_logger() -> logging.Logger:
     """A logger outside of every hierarchy: CCXT would log headers that hold the key."""
     logger = logging.Logger("unghost.ccxt")  # noqa: LOG001 - outside is the point
@@ -216,7 +174,7 @@ def _build(
     spec: ConnectionSpec, settings: Mapping[str, Any], verbs: frozenset[str], paces: Paces | None
 ) -> Any:
     """The strict CCXT object. ConfigurationError where CCXT knows no such exchange."""
-    ccxt = _ccxt()
+    ccxt = loaded_ccxt()
     if spec.exchange not in ccxt.exchanges:
         raise ConfigurationError(f"CCXT knows no exchange called {spec.exchange!r}")
     strict = type(f"Strict{spec.exchange}", (_Strict, getattr(ccxt, spec.exchange)), {})
@@ -462,13 +420,13 @@ class ReadOnlyClient:
 
     def _failure(self, error: Exception, asking: _Asking) -> ReadFailed:
         """CCXT's error in our words, by the table of VENUES; it counts as one."""
-        kind = _kind_of(error, asking.status)
+        kind = kind_of(error, asking.status)
         self._failed[kind.value] += 1
         return ReadFailed(
             kind,
             self._reason(kind, error, asking.status),
             status=asking.status,
-            retry_after_seconds=_retry_after(kind, asking.headers, self._clock()),
+            retry_after_seconds=retry_after(kind, asking.headers, self._clock()),
         )
 
     def _reason(self, kind: FailureKind, error: Exception, status: int | None) -> str:
@@ -478,63 +436,6 @@ class ReadOnlyClient:
             return "HTTP 418, the exchange has banned this address for asking too often"
         prefix = f"HTTP {status}, " if status is not None and status >= BAD_STATUS else ""
         return f"{prefix}{type(error).__name__}: {redact(str(error), self._spec.secrets)}"
-
-
-def _kind_of(error: Exception, status: int | None) -> FailureKind:
-    if status in TELLING_STATUSES:
-        return TELLING_STATUSES[status]
-    kind = next((kind for name, kind in KINDS if isinstance(error, _error_class(name))), None)
-    if kind is FailureKind.UNAVAILABLE and status in GIVE_UP_STATUSES:
-        return FailureKind.REFUSED
-    if kind is not None:
-        return kind
-    if isinstance(error, UNREADABLE):
-        return FailureKind.BAD_RESPONSE
-    return _kind_of_stranger(error, status)
-
-
-def _kind_of_stranger(error: Exception, status: int | None) -> FailureKind:
-    """A bare ExchangeError is the exchange's refusal, save where it or the connection broke."""
-    if status is not None and status >= BROKEN_STATUS:
-        return FailureKind.UNAVAILABLE
-    cause = error.__cause__
-    broken = cause is not None and type(cause).__module__.partition(".")[0] == "aiohttp"
-    return FailureKind.CONNECTION if broken else FailureKind.REFUSED
-
-
-def _error_class(name: str) -> type[Exception]:
-    found = getattr(_ccxt(), name)
-    return found if isinstance(found, type) else Exception
-
-
-def _retry_after(kind: FailureKind, headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds that the exchange wants no calls for, as its headers tell; None where they do not.
-
-    Retry-After is in seconds or a date; Bybit tells the moment, in milliseconds, instead.
-    """
-    told = {name.lower(): value for name, value in headers.items()}
-    with contextlib.suppress(ValueError, ArithmeticError):
-        if "retry-after" in told:
-            return _bounded(_seconds(told["retry-after"], now))
-        if kind is FailureKind.RATE_LIMITED and RESET_HEADER in told:
-            return _bounded(Decimal(int(told[RESET_HEADER]) - to_ms(now)) / 1000)
-    return None
-
-
-def _seconds(text: str, now: datetime) -> Decimal:
-    """Seconds from now; ValueError or ArithmeticError for what is no time at all."""
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        moment = parsedate_to_datetime(text)
-    return Decimal((moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
-
-
-def _bounded(seconds: Decimal) -> int:
-    """Whole seconds, rounded up, none below zero; ValueError for what is not finite."""
-    if not seconds.is_finite():
-        raise ValueError("the time to wait is not a finite number")
-    return math.ceil(max(Decimal(0), min(seconds, Decimal(LONGEST_WAIT_SECONDS))))
 
 
 def _some_markets(answer: Answer) -> None:
