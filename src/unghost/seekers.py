@@ -49,7 +49,9 @@ class Seeker:
     disputed: Decimal
     """Closed since it opened by EXIT rows without a trade_id, which may be rows of its own."""
     bound: Decimal
-    """That, and all that was held when the window began: more cannot have been closed of it."""
+    """That, and what was held when the window began, where its ENTRY is that old: more cannot have
+    been closed of it.
+    """
     small: bool
     """All of it is dust: it is closed in any case, so it takes only what nobody else needs."""
     withheld: Decimal = ZERO
@@ -149,7 +151,7 @@ class _Scale:
             done_ids=_names_in([row for row in exits if _has_had_its_part(row)]),
             shown=max(ZERO, shown),
             disputed=self._disputed(first_entry_at),
-            bound=max(ZERO, shown + self.held),
+            bound=max(ZERO, shown + min(self.held, self._entered_before(counted))),
         )
 
     def _withheld(self, counted: Sequence[LedgerRow]) -> Decimal:
@@ -167,6 +169,19 @@ class _Scale:
         proven = self.leg.proven_entries
         entries = [row.order_id for row in counted if row.action == rowfacts.ENTRY]
         return sum([proven.get(name, ZERO) for name in entries], ZERO)
+
+    def _entered_before(self, counted: Sequence[LedgerRow]) -> Decimal:
+        """What its ENTRY rows say was opened before the window, or may have been.
+
+        What is entered later is no part of a position that was held already when the window began.
+        """
+        quantities = [
+            rowfacts.usable_quantity(row) or ZERO
+            for row in counted
+            if row.action == rowfacts.ENTRY
+            and (row.at is None or row.at <= self.start_at + ENTRY_SKEW)
+        ]
+        return sum(quantities, ZERO)
 
     def _closed_within(self, own: Sequence[LedgerRow]) -> Decimal:
         """What EXIT rows of the lifecycle say was closed within the window."""

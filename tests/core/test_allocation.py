@@ -142,12 +142,13 @@ def test_a_quantity_fits_only_a_lifecycle_that_was_open_by_then():
 
 def test_the_deficit_guard_believes_no_quantity_where_closings_are_missing():
     """The window shows 7 opened and 2 closed, the market is flat: 5 are missing from the answer, so
-    the order of 2 may be the rest of one of 7. Where the openings are not shown, nothing says so.
+    the order of 2 may be the rest of one of 7. Where the openings lie before it, nothing says so.
     """
     rows, fills = two(5, 2)
     assert claimed(rows, [*fills, sell("s1", 2, 600)]) == {"t-1": [], "t-2": []}
-    early = [replace(one, exchange_order_id=None) for one in rows]
-    assert claimed(early, [sell("s1", 2, 600)]) == {"t-1": [], "t-2": ["s1 2 exact_quantity"]}
+    span = Window(start_at=at(120), end_at=NOW)
+    found = claimed(rows, [sell("s1", 2, 600)], span=span)
+    assert found == {"t-1": [], "t-2": ["s1 2 exact_quantity"]}
 
 
 # --- tier 3: first in, first out ---------------------------------------------------------------
@@ -205,8 +206,20 @@ def test_the_first_closes_before_the_second_opens():
 @pytest.mark.parametrize(("entered", "closes"), ((610, True), (611, False)))
 def test_an_entry_may_be_stamped_ten_seconds_late(entered, closes):
     span = Window(start_at=at(0), end_at=NOW)
-    found = claimed([entry("e1", 5, entered)], [sell("s1", 5, 600)], span=span)
+    fills = [buy("xe1", 5, 590), sell("s1", 5, 600)]
+    found = claimed([entry("e1", 5, entered)], fills, span=span)
     assert found == {"t-1": ["s1 5 exact_quantity"] if closes else []}
+
+
+@pytest.mark.parametrize(("start", "closes"), ((-10, False), (70, True)))
+def test_what_was_held_when_the_window_began_is_no_exit_of_what_was_entered_later(start, closes):
+    """0.125 more is closed than opened, so it was held before. An ENTRY that never filled had no
+    part of it, unless it is as old as the window.
+    """
+    rows = [entry("e1", 1, 0, trade="t-1"), entry("e2", 3, 60, trade="t-2", xid=None)]
+    fills = [buy("xe1", 1, 0), sell("s1", 1, 600), sell("s2", "0.125", 700)]
+    found = claimed(rows, fills, span=Window(start_at=at(start), end_at=NOW))
+    assert ("s2 0.125 fifo" in found["t-2"]) is closes
 
 
 def test_a_lifecycle_that_a_gate_stops_keeps_its_share():
@@ -222,8 +235,9 @@ def test_a_lifecycle_that_a_gate_stops_keeps_its_share():
 
 def test_a_lifecycle_of_another_profile_of_the_account_keeps_its_share():
     rows = [entry("e1", 5, 0, trade="t-1", profile="other"), entry("e2", 5, 60, trade="t-2")]
-    assert claimed(rows, [sell("s1", 5, 600)]) == {"t-2": []}
-    assert claimed(rows, [sell("s1", 5, 600), sell("s2", 5, 700)]) == {"t-2": ["s2 5 fifo"]}
+    fills = [buy("xe1", 5, 0), buy("xe2", 5, 60), sell("s1", 5, 600)]
+    assert claimed(rows, fills) == {"t-2": []}
+    assert claimed(rows, [*fills, sell("s2", 5, 700)]) == {"t-2": ["s2 5 fifo"]}
 
 
 def test_a_lifecycle_whose_remainder_is_dust_claims_no_more():

@@ -241,10 +241,11 @@ def test_the_parts_of_a_fee_sum_exactly_to_the_whole(parts, fee, places):
 def test_a_part_that_is_claimed_later_gets_what_is_left_of_the_fee():
     """Written in two runs, because the second lifecycle was stopped in the first."""
     rows = [entry("e1", 1, 0, trade="t-1"), entry("e2", 2, 1, trade="t-2")]
-    order = [sell("s1", 3, 600, fees=fees(("USDT", "0.10")))]
+    closing = sell("s1", 3, 600, fees=fees(("USDT", "0.10")))
+    fills = [buy("xe1", 1, 0), buy("xe2", 2, 1), closing]
     rules = Rules(fee_scale=2)
-    first, second = candidates(ruled(evidence(rows, order), rules=rules))
-    later = candidates(ruled(evidence([*rows, written(first)], order), rules=rules))
+    first, second = candidates(ruled(evidence(rows, fills), rules=rules))
+    later = candidates(ruled(evidence([*rows, written(first)], fills), rules=rules))
     assert (first.fee, second.fee) == (dec("0.03"), dec("0.07"))
     assert [(one.order_id, one.fee) for one in later] == [(second.order_id, dec("0.07"))]
 
@@ -256,8 +257,9 @@ def test_the_shares_lie_side_by_side_after_what_the_ledger_holds():
         entry("e1", 1, 0, trade="t-1"),
         entry("e2", 1, 1, trade="t-2"),
     ]
-    order = [sell("s1", 3, 600, fees=fees(("USDT", "0.10")))]
-    found = candidates(ruled(evidence(rows, order), rules=Rules(fee_scale=2)))
+    closing = sell("s1", 3, 600, fees=fees(("USDT", "0.10")))
+    fills = [buy("xe1", 1, 0), buy("xe2", 1, 1), closing]
+    found = candidates(ruled(evidence(rows, fills), rules=Rules(fee_scale=2)))
     assert [one.fee for one in found] == [dec("0.04"), dec("0.03")]
 
 

@@ -137,6 +137,25 @@ class Sight:
                 left[row.trade_id] += row.open
         return {trade_id for trade_id, quantity in left.items() if quantity < 0}
 
+    def closed(self) -> Mapping[Leg, Decimal]:
+        """By leg, and of each lifecycle no more than it entered: what a real EXIT wrote a second
+        time, after ours, was closed once.
+        """
+        entered = dict(self._entered())
+        total: dict[Leg, Decimal] = defaultdict(Decimal)
+        for row in self.exits():
+            counted = min(row.quantity, entered.get(row.trade_id, ZERO))
+            entered[row.trade_id] = entered.get(row.trade_id, ZERO) - counted
+            total[row.symbol, row.side] += counted
+        return total
+
+    def _entered(self) -> Mapping[str, Decimal]:
+        total: dict[str, Decimal] = defaultdict(Decimal)
+        for row in self.bots.values():
+            if row.status == "filled" and row.action == "ENTRY":
+                total[row.trade_id] += row.quantity
+        return total
+
     def repaired(self) -> set[str]:
         """Lifecycles with a row of ours that stands."""
         return {row.trade_id for row in self.standing.values()}
@@ -210,7 +229,7 @@ def confirm_fresh(now: Sight, before: Sight, street: Street, *, paused: bool) ->
 
 def confirm_claims(claims: Sequence[Candidate], now: Sight, street: Street) -> None:
     """Raises AssertionError where what would be written claims what is used already."""
-    accounted, closed = by_order(now.exits()), by_leg(now.exits())
+    accounted, closed = by_order(now.exits()), now.closed()
     for order, quantity in _claimed_by_order(claims).items():
         assert accounted[order] + quantity <= street.filled[order], f"invariant 3: {order} twice"
     for leg, quantity in _claimed_by_leg(claims).items():
