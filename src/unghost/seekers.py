@@ -174,12 +174,14 @@ class _Scale:
         """What its ENTRY rows say was opened before the window, or may have been.
 
         What is entered later is no part of a position that was held already when the window began.
+        A window that reaches back to the first ENTRY begins just the skew before it, so that the
+        fills of that ENTRY are within: one that has none there was not held.
         """
         quantities = [
             rowfacts.usable_quantity(row) or ZERO
             for row in counted
             if row.action == rowfacts.ENTRY
-            and (row.at is None or row.at <= self.start_at + ENTRY_SKEW)
+            and (row.at is None or row.at < self.start_at + ENTRY_SKEW)
         ]
         return sum(quantities, ZERO)
 

@@ -197,6 +197,15 @@ def buy(order_id: str, quantity, seconds: float, **more) -> Fill:
     return fill(order_id, BUY, quantity, seconds, **{"price": "100"} | more)
 
 
+def opened(rows: Iterable[LedgerRow]) -> list[Fill]:
+    """The fills of the orders that ENTRY rows of longs are linked to."""
+    return [
+        buy(str(one.exchange_order_id), one.quantity, (one.at - at(0)).total_seconds())
+        for one in rows
+        if one.action == "ENTRY" and one.at is not None
+    ]
+
+
 def sell(order_id: str, quantity, seconds: float, **more) -> Fill:
     return fill(order_id, SELL, quantity, seconds, **more)
 

@@ -21,6 +21,7 @@ from tests.core.builders import (
     exit_,
     fees,
     only,
+    opened,
     position,
     quantities,
     reasons,
@@ -137,7 +138,8 @@ def test_two_orders_of_one_quantity_are_no_match():
 
 def test_a_quantity_fits_only_a_lifecycle_that_was_open_by_then():
     rows = [entry("e1", 5, 0, trade="t-1"), entry("e2", 5, 1000, trade="t-2")]
-    assert claimed(rows, [sell("s1", 5, 600)]) == {"t-1": ["s1 5 exact_quantity"], "t-2": []}
+    found = claimed(rows, [buy("xe1", 5, 0), sell("s1", 5, 600)])
+    assert found == {"t-1": ["s1 5 exact_quantity"], "t-2": []}
 
 
 def test_the_deficit_guard_believes_no_quantity_where_closings_are_missing():
@@ -211,10 +213,10 @@ def test_an_entry_may_be_stamped_ten_seconds_late(entered, closes):
     assert found == {"t-1": ["s1 5 exact_quantity"] if closes else []}
 
 
-@pytest.mark.parametrize(("start", "closes"), ((-10, False), (70, True)))
+@pytest.mark.parametrize(("start", "closes"), ((-10, False), (50, False), (51, True)))
 def test_what_was_held_when_the_window_began_is_no_exit_of_what_was_entered_later(start, closes):
     """0.125 more is closed than opened, so it was held before. An ENTRY that never filled had no
-    part of it, unless it is as old as the window.
+    part of it, unless it is older than the window; one that the window begins with is not.
     """
     rows = [entry("e1", 1, 0, trade="t-1"), entry("e2", 3, 60, trade="t-2", xid=None)]
     fills = [buy("xe1", 1, 0), sell("s1", 1, 600), sell("s2", "0.125", 700)]
@@ -392,7 +394,7 @@ def test_failures_5_what_a_ledger_row_accounts_for_is_no_evidence(holder):
 )
 def test_what_does_not_stand_or_is_another_markets_takes_nothing(stranger):
     rows = [entry("e1", 5, 0), stranger]
-    found = evidence(rows, [sell("s1", 5, 600)])
+    found = evidence(rows, [buy("xe1", 5, 0), sell("s1", 5, 600)])
     assert quantities(ruled(found))["t-1"] == ["s1 5 exact_quantity"]
 
 
@@ -402,13 +404,15 @@ def test_failures_9_one_order_id_on_two_symbols_is_two_orders():
         entry("e2", 3, 0, trade="t-2", symbol="ETHUSDT"),
         exit_("r1", 3, 600, trade="t-2", symbol="ETHUSDT", xid="s1"),
     ]
-    assert claimed(rows, [sell("s1", 5, 600)]) == {"t-1": ["s1 5 exact_quantity"]}
+    fills = [buy("xe1", 5, 0), sell("s1", 5, 600)]
+    assert claimed(rows, fills) == {"t-1": ["s1 5 exact_quantity"]}
     assert claimed(rows, [sell("s1", 3, 600, market=ETH)], market=ETH) == {}
 
 
 def test_an_exit_booked_short_leaves_the_rest():
     rows = [entry("e1", 5, 0), exit_("r1", 2, 600, xid="s1")]
-    assert claimed(rows, [sell("s1", 5, 600)]) == {"t-1": ["s1 3 id_link"]}
+    fills = [buy("xe1", 5, 0), sell("s1", 5, 600)]
+    assert claimed(rows, fills) == {"t-1": ["s1 3 id_link"]}
 
 
 @pytest.mark.parametrize("status", ("filled", "canceled"))
@@ -434,7 +438,7 @@ def test_an_earlier_backfill_stands_while_its_row_has_a_filled_status(status):
 def test_a_row_that_no_id_links_is_set_against_an_order_within_two_minutes(booked, explained):
     """Explained, it takes that order's quantity. Unexplained, it counts against the whole leg."""
     rows = [entry("e1", 5, 0), exit_("r1", 5, booked, trade="t-9", xid=None)]
-    allocation = allocate(evidence(rows, [sell("s1", 5, 600)]), Rules())
+    allocation = allocate(evidence(rows, [buy("xe1", 5, 0), sell("s1", 5, 600)]), Rules())
     leg = allocation.leg(LONG)
     assert (leg.orders[0].accounted, leg.unexplained) == (
         (dec(5), dec(0)) if explained else (dec(0), dec(5))
@@ -445,19 +449,19 @@ def test_a_row_that_no_id_links_is_set_against_an_order_within_two_minutes(booke
 
 def test_rows_that_no_id_links_are_matched_by_quantity_before_nearness():
     rows = [entry("e1", 5, 0), exit_("r1", 2, 600, trade="t-9", xid=None)]
-    fills = [sell("near", 5, 600), sell("exact", 2, 680)]
+    fills = [buy("xe1", 5, 0), sell("near", 5, 600), sell("exact", 2, 680)]
     assert claimed(rows, fills) == {"t-1": ["near 5 exact_quantity"]}
 
 
 def test_rows_that_no_id_links_are_matched_to_the_nearest_of_their_quantity():
     rows = [entry("e1", 5, 0), exit_("r1", 2, 640, trade="t-9", xid=None)]
-    fills = [sell("far", 2, 600), sell("near", 2, 650)]
+    fills = [buy("xe1", 5, 0), sell("far", 2, 600), sell("near", 2, 650)]
     assert claimed(rows, fills) == {"t-1": ["far 2 fifo"]}
 
 
 def test_what_stays_unexplained_counts_against_the_leg():
     rows = [entry("e1", 5, 0), exit_("r1", 2, 3600, trade="t-9", xid="lost")]
-    found = ruled(evidence(rows, [sell("s1", 5, 600)]))
+    found = ruled(evidence(rows, [buy("xe1", 5, 0), sell("s1", 5, 600)]))
     assert quantities(found) == {"t-1": ["s1 3.001 fifo"]}  # up to the tolerance of rounding
     (refusal,) = only(found).refusals
     assert "2 recorded as closed has no fill in the window" in refusal.sentence
@@ -468,13 +472,13 @@ def test_in_hedge_mode_a_row_counts_against_its_own_side_only():
         entry("e1", 5, 0, position_side="long"),
         row("r1", "EXIT", 5, 600, trade="t-9", side="buy", position_side="short"),
     ]
-    fills = [sell("s1", 5, 600, leg=LONG)]
+    fills = [buy("xe1", 5, 0, leg=LONG), sell("s1", 5, 600, leg=LONG)]
     assert claimed(rows, fills) == {"t-1": ["s1 5 exact_quantity"]}
 
 
 def test_two_profiles_of_one_account_never_claim_more_than_there_is():
     rows = [entry("e1", 5, 0, trade="t-1"), entry("e2", 5, 0, trade="t-2", profile="other")]
-    fills = [sell("s1", 7, 600), sell("s2", 3, 700)]
+    fills = [*opened(rows), sell("s1", 7, 600), sell("s2", 3, 700)]
     total = sum(
         one.quantity
         for profile in ("main", "other")
@@ -498,7 +502,8 @@ def test_fees_are_split_per_currency():
 
 def test_fees_of_what_others_hold_stay_with_them():
     rows = [entry("e1", 5, 0), exit_("r1", 2, 600, xid="s1")]
-    (one,) = candidates(ruled(evidence(rows, [sell("s1", 5, 600, fees=fees(("USDT", "1")))])))
+    fills = [buy("xe1", 5, 0), sell("s1", 5, 600, fees=fees(("USDT", "1")))]
+    (one,) = candidates(ruled(evidence(rows, fills)))
     assert (one.quantity, one.fee) == (dec(3), dec("0.6"))
 
 

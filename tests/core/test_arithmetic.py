@@ -114,31 +114,32 @@ def test_failures_18_fees_of_several_currencies_stay_apart():
         sell("s1", 1, 601, fees=fees(("BNB", "0.05"))),
         sell("s1", 1, 602, fees=fees(("USDT", "0.06"))),
     ]
-    (one,) = candidates(ruled(evidence([entry("e1", 3, 0)], fills)))
+    (one,) = candidates(ruled(evidence([entry("e1", 3, 0)], [buy("xe1", 3, 0), *fills])))
     assert one.fees == fees(("BNB", "0.10"), ("USDT", "0.06"))
     assert (one.fee, one.fee_currency) == (None, None)
 
 
 def test_failures_18_an_unknown_fee_stays_unknown():
     fills = [sell("s1", 1, 600, fees=fees(("USDT", "1"))), sell("s1", 1, 601, fees=None)]
-    (one,) = candidates(ruled(evidence([entry("e1", 2, 0)], fills)))
+    (one,) = candidates(ruled(evidence([entry("e1", 2, 0)], [buy("xe1", 2, 0), *fills])))
     assert (one.fees, one.fee, one.fee_currency) == (None, None, None)
 
 
 def test_fees_of_one_currency_are_summed():
     fills = [sell("s1", 1, at, fees=fees(("BNB", "0.05"))) for at in (600, 601)]
-    (one,) = candidates(ruled(evidence([entry("e1", 2, 0)], fills)))
+    (one,) = candidates(ruled(evidence([entry("e1", 2, 0)], [buy("xe1", 2, 0), *fills])))
     assert (one.fee, one.fee_currency) == (dec("0.10"), "BNB")
 
 
 def test_a_rebate_stays_negative():
     fills = [sell("s1", 2, 600, fees=fees(("USDT", "-0.5")))]
-    (one,) = candidates(ruled(evidence([entry("e1", 2, 0)], fills)))
+    (one,) = candidates(ruled(evidence([entry("e1", 2, 0)], [buy("xe1", 2, 0), *fills])))
     assert (one.fee, one.fee_currency) == (dec("-0.5"), "USDT")
 
 
 def test_a_remainder_above_the_dust_stays_open():
-    rulings = ruled(evidence([entry("e1", "51.30696933", 0)], [sell("s1", 51, 600)]))
+    fills = [buy("xe1", "51.30696933", 0), sell("s1", 51, 600)]
+    rulings = ruled(evidence([entry("e1", "51.30696933", 0)], fills))
     assert [one.quantity for one in candidates(rulings)] == [51]
     assert reasons(rulings) == {"t-1": [Reason.MISSING_FILL_EVIDENCE]}
     assert only(rulings).refusals[0].quantity == dec("0.30696933")
@@ -156,7 +157,7 @@ def test_a_remainder_above_the_dust_stays_open():
     ),
 )
 def test_dust_is_the_larger_of_both_thresholds(opened, closed, is_dust):
-    fills = [sell("s1", closed, 600)] if dec(closed) else []
+    fills = [buy("xe1", opened, 0), *([sell("s1", closed, 600)] if dec(closed) else [])]
     rulings = ruled(evidence([entry("e1", opened, 0)], fills))
     total = sum((one.quantity for one in candidates(rulings)), Decimal(0))
     assert total == (dec(opened) if is_dust else dec(closed))
@@ -181,7 +182,8 @@ def test_failures_22_dust_of_a_ledger_in_contracts_is_base_units_too():
 
 def test_failures_17_the_price_is_that_of_the_claims():
     """Neither the entry's price nor any other: two fills of one order, and dust at the same."""
-    fills = [sell("s1", 6, 600, price="110"), sell("s1", "3.99", 601, price="120")]
+    closings = [sell("s1", 6, 600, price="110"), sell("s1", "3.99", 601, price="120")]
+    fills = [buy("xe1", 10, 0), *closings]
     claim, dust = candidates(ruled(evidence([entry("e1", 10, 0, price=100)], fills)))
     vwap = (6 * dec(110) + dec("3.99") * 120) / dec("9.99")
     assert (claim.price, dust.price) == (vwap.quantize(Decimal("1E-18")),) * 2
@@ -189,14 +191,16 @@ def test_failures_17_the_price_is_that_of_the_claims():
 
 
 def test_failures_17_a_recorded_part_leaves_the_rest_at_the_whole_orders_price():
-    fills = [sell("s1", 4, 600, price="110"), sell("s1", 6, 601, price="120")]
+    closings = [sell("s1", 4, 600, price="110"), sell("s1", 6, 601, price="120")]
+    fills = [buy("xe1", 10, 0), *closings]
     rows = [entry("e1", 10, 0), exit_("r1", 4, 600, xid="s1", price=110)]
     (one,) = candidates(ruled(evidence(rows, fills)))
     assert (one.quantity, one.price) == (dec(6), dec(116))
 
 
 def test_a_price_is_rounded_half_even_to_the_columns_scale():
-    fills = [sell("s1", 1, 600, price="1.25"), sell("s1", 1, 601, price="1.20")]
+    closings = [sell("s1", 1, 600, price="1.25"), sell("s1", 1, 601, price="1.20")]
+    fills = [buy("xe1", 2, 0), *closings]
     rows = [entry("e1", 2, 0)]
     prices = [
         candidates(ruled(evidence(rows, fills), rules=Rules(price_scale=scale)))[0].price

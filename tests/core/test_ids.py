@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.core.builders import NOW, PAUSED, candidates, entry, evidence, sell
+from tests.core.builders import NOW, PAUSED, buy, candidates, entry, evidence, sell
 
 from unghost.decide import decide, fingerprint
 from unghost.ids import DUST_ORDER, backfill_order_id, is_backfill_id
@@ -47,7 +47,7 @@ def test_an_id_has_whole_milliseconds_in_utc(same):
 
 def test_failures_13_an_id_knows_nothing_of_the_run():
     """Two runs a day apart, one of them with other settings, give the same ids; dust too."""
-    found = evidence([entry("e1", 10, 0)], [sell("s1", "9.99", 600)])
+    found = evidence([entry("e1", 10, 0)], [buy("xe1", 10, 0), sell("s1", "9.99", 600)])
     ids = [
         [one.order_id for one in candidates(decide((read,), pause=PAUSED, rules=rules, now=now))]
         for read, rules, now in (

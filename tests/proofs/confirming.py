@@ -7,7 +7,7 @@ the evidence of one draft against the core, as often as a state machine takes a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -25,7 +25,6 @@ from unghost.model import (
     Rules,
     Ruling,
 )
-from unghost.netting import split
 
 Known = Mapping[str, tuple[object, ...]]
 """By market, what its evidence said when it was confirmed last, times of asking left out."""
@@ -46,10 +45,20 @@ class Judge:
         return decide(evidences, pause=self.draft.pause, rules=rules, now=self.now)
 
 
-def confirm(draft: Draft, rules: Rules, standing: set[str], *, paused: bool, known: Known) -> Known:
+def confirm(
+    draft: Draft,
+    rules: Rules,
+    standing: set[str],
+    *,
+    paused: bool,
+    closings: Collection[str],
+    known: Known,
+) -> Known:
     """Raises AssertionError, with the invariant's number, where the draft is unsound.
 
-    Markets whose evidence is that of the last time are not lessened anew.
+    `closings` are the exchange orders that closed something in truth: while fills are late, what
+    opened looks as if it had closed, and with an opening less a rival is less. Markets whose
+    evidence is that of the last time are not lessened anew.
     """
     now = max((one.as_of for one in draft.evidences), default=draft.pause.as_of)
     judge = Judge(draft=draft, rules=rules, now=now)
@@ -63,7 +72,7 @@ def confirm(draft: Draft, rules: Rules, standing: set[str], *, paused: bool, kno
     facts = {one.symbol: (draft.pause.state, *_facts(one)) for one in draft.evidences}
     for evidence in draft.evidences:
         if facts[evidence.symbol] != known.get(evidence.symbol):
-            _confirm_market(evidence, judge)
+            _confirm_market(evidence, judge, closings)
     drafted = candidates(draft.rulings)
     assert not {one.order_id for one in drafted} & standing, "invariant 5: it stands already"
     assert all(one.order_id == expected_id(one, draft.evidences) for one in drafted), "invariant 4"
@@ -81,12 +90,12 @@ def _facts(evidence: Evidence) -> tuple[object, ...]:
     )
 
 
-def _confirm_market(evidence: Evidence, judge: Judge) -> None:
+def _confirm_market(evidence: Evidence, judge: Judge, closings: Collection[str]) -> None:
     of_market = candidates(judge([evidence]))
     assert not of_market or is_flat(evidence), "invariant 8"
     for less in without_a_reading(evidence):
         assert not candidates(judge([less])), "invariant 2: less evidence, a row more"
-    fewer = without_a_closing(evidence)
+    fewer = without_a_closing(evidence, closings)
     if fewer is not evidence:
         assert no_more(candidates(judge([fewer])), of_market), "invariant 2: a fill less"
 
@@ -117,10 +126,9 @@ def without_a_reading(evidence: Evidence) -> Iterator[Evidence]:
     yield replace(evidence, fills=replace(evidence.fills, complete=False, detail="cut short"))
 
 
-def without_a_closing(evidence: Evidence) -> Evidence:
-    """Without the earliest closing fill: most of all rests on it."""
-    parts = split(evidence.fills.fills, evidence.position_after, spot=False)
-    closing = [part.fill for part in parts if part.closing]
+def without_a_closing(evidence: Evidence, closings: Collection[str]) -> Evidence:
+    """Without the earliest fill that closed something: most of all rests on it."""
+    closing = [fill for fill in evidence.fills.fills if fill.exchange_order_id in closings]
     if not closing:
         return evidence
     first = min(closing, key=lambda fill: fill.filled_at)

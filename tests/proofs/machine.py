@@ -67,6 +67,7 @@ class Machine(Watching):
         doubtful: without strangers more is written.
         """
         type(self).examples += 1
+        self.way = [f"begin(hedged={hedged}, strangers={strangers})"]
         with self.bench.books.transaction():
             for statement in WIPE:
                 self.bench.run(statement)
@@ -397,16 +398,21 @@ class Machine(Watching):
         known = self.looked_at
         draft = self.draft()
         if self.looked_at is not known:
-            standing = set(self.sight.standing)
-            rules = self.bench.desk.rules
-            self.known = confirm(draft, rules, standing, paused=self.paused, known=self.known)
+            self.known = confirm(
+                draft,
+                self.bench.desk.rules,
+                set(self.sight.standing),
+                paused=self.paused,
+                closings=self.street.filled.keys(),
+                known=self.known,
+            )
             confirm_claims(candidates(draft.rulings), self.sight, self.street)
 
     def teardown(self) -> None:
         """After everything one apply converges, and what came too late is named."""
         error = sys.exception()
         if isinstance(error, Exception):
-            self.when_it_breaks(error)
+            self.when_it_breaks(error, getattr(self, "way", ()))
         if error is not None or not hasattr(self, "drafted"):
             return
         self.bench.venue.clear_faults()

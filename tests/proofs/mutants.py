@@ -141,6 +141,10 @@ MUTANTS: Final = (
     # allocate
     _m("seekers.py", "an order before the entry may close it",
        "return seeker.first_entry_at <= flow.first_at + ENTRY_SKEW", "return True"),
+    _m("seekers.py", "what was held when the window began may be anybody's",
+       "shown + min(self.held, self._entered_before(counted))", "shown + self.held"),
+    _m("seekers.py", "an entry that the window begins with may have been held before it",
+       "row.at < self.start_at + ENTRY_SKEW", "row.at <= self.start_at + ENTRY_SKEW"),
     _m("fifo.py", "first in, first out though the fills fall short",
        "        if sure < self.owed:\n            return []\n"
        "        taking = _Taking(pool=self.pool, held=self.held, budget=self.pool.budget)\n"

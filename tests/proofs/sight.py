@@ -221,8 +221,7 @@ def confirm_fresh(now: Sight, before: Sight, street: Street, *, paused: bool) ->
             assert accounted[row.order] <= street.filled[row.order], "invariant 3: used twice"
     closed, closed_before = by_leg(now.exits()), by_leg(before.exits())
     for leg in {(row.symbol, row.side) for row in fresh.values()}:
-        most = street.closed[_unified(leg, street)] + street.dust(_unified(leg, street))
-        most = max(most, closed_before[leg])
+        most = most_closed(leg, closed_before, street)
         assert closed[leg] <= most, f"invariant 3: {leg} is closed by more than the exchange"
     return len(fresh)
 
@@ -233,8 +232,17 @@ def confirm_claims(claims: Sequence[Candidate], now: Sight, street: Street) -> N
     for order, quantity in _claimed_by_order(claims).items():
         assert accounted[order] + quantity <= street.filled[order], f"invariant 3: {order} twice"
     for leg, quantity in _claimed_by_leg(claims).items():
-        most = street.closed[_unified(leg, street)] + street.dust(_unified(leg, street))
+        most = most_closed(leg, closed, street)
         assert closed[leg] + quantity <= most, f"invariant 3: {leg} would be closed by too much"
+
+
+def most_closed(leg: Leg, booked: Mapping[Leg, Decimal], street: Street) -> Decimal:
+    """What may be closed on a leg in all: what the exchange told, and dust.
+
+    The bot may have booked an exit of which the exchange has not told the fills yet.
+    """
+    named = _unified(leg, street)
+    return max(street.closed[named], booked[leg]) + street.dust(named)
 
 
 def _claimed_by_order(claims: Sequence[Candidate]) -> Mapping[str, Decimal]:

@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
@@ -106,9 +106,13 @@ def soak(machine):
         seed += 1
 
 
-def remember(broken: list[str], error: Exception) -> None:
-    if not isinstance(error, FlakyStrategyDefinition):
-        broken.append(repr(error))
+def remember(broken: list[str], error: Exception, way: Sequence[str]) -> None:
+    """What broke, and the first way that led there: to look for a shorter one takes minutes."""
+    if isinstance(error, FlakyStrategyDefinition):
+        return
+    if not broken:
+        sys.stderr.writelines(f"{line}\n" for line in ("the first way there:", *way))
+    broken.append(repr(error))
 
 
 def figures(machine, first: int, last: int, begun: float) -> dict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -27,6 +27,8 @@ def counted(step: Callable[..., None]) -> Callable[..., None]:
     @wraps(step)
     def run(self: Watching, *given: Any, **more: Any) -> None:
         self.ran[step.__name__] += 1
+        words = [*map(str, given), *(f"{name}={value}" for name, value in more.items())]
+        self.way.append(f"{step.__name__}({', '.join(words)})")
         begun = time.perf_counter_ns()
         try:
             step(self, *given, **more)
@@ -50,6 +52,9 @@ class Watching(RuleBasedStateMachine):
     did: Counter[str]
     """What came of the rules, so that one which never does a thing is noticed."""
 
+    way: list[str]
+    """The steps of this example so far."""
+
     street: Street
     sight: Sight
     checked: Sight
@@ -66,9 +71,9 @@ class Watching(RuleBasedStateMachine):
         """Called when an example has held."""
 
     @staticmethod
-    def when_it_breaks(error: Exception) -> None:
+    def when_it_breaks(error: Exception, way: Sequence[str]) -> None:
         """Called when something did not hold, long before the shortest way there is found."""
-        del error
+        del error, way
 
     def look(self) -> Sight:
         """The books now."""
