@@ -182,3 +182,33 @@ def test_the_disk_of_the_audit_is_full(fragile_bench, fragile_server):
         refused(fragile_bench, fragile_bench.desk, "The database's disk is full: make room on it")
         assert fragile_bench.rows(DECISIONS) == []
     assert_repaired(fragile_bench, *names)
+
+
+ORDERS_FILLER = """
+    INSERT INTO orders (order_id, profile_id, symbol, action, status)
+    SELECT n, 'x', 'x', 'ENTRY', 'canceled' FROM generate_series(1, 20000) AS n
+"""
+"""More than the server needs room for besides the orders, in rows so small that no page has room
+left for one of ours."""
+
+ORDERS_SIZE = "SELECT pg_relation_size('orders')"
+
+
+def test_the_disk_of_the_orders_is_full(fragile_bench, fragile_server):
+    """The intents are recorded by then, and the rows find no room: none of them is kept, and the
+    record says of each that it was not written."""
+    names = [f"t-{number:02}" for number in range(GHOSTS)]
+    fragile_bench.run(ORDERS_FILLER)
+    for number, name in enumerate(names):
+        fragile_bench.ghost(name, f"0.{number + 101}")
+    fragile_bench.pause()
+    with ExitStack() as full:
+
+        def fill_up(_: object) -> None:
+            ((size,),) = fragile_bench.rows(ORDERS_SIZE)
+            full.enter_context(fragile_server.full_at(size))
+
+        fragile_bench.venue.before("positionRisk", fill_up, call=3)
+        refused(fragile_bench, fragile_bench.desk, "The database's disk is full: make room on it")
+        assert fragile_bench.rows(DECISIONS) == [("NO_GO", GHOSTS)]
+    assert_repaired(fragile_bench, *names)
