@@ -17,6 +17,7 @@ from unghost.gates import activity_doubt, flat_doubt, pause_doubt, plain
 from unghost.ids import DUST_ORDER
 from unghost.model import (
     AuditRow,
+    Batch,
     LedgerRow,
     LifecycleKey,
     PauseReading,
@@ -66,7 +67,7 @@ def preview_rollback(
 ) -> UndoPreview:
     """What `roll_back` would do. Raises BatchNotFoundError, UsageError for an unknown row."""
     ledger = desk.ledger
-    _require_batch(desk, batch_id)
+    require_batch(desk, batch_id)
     _require_rows(ledger, batch_id, trade_id=trade_id, order_id=order_id)
     changes = ledger.rollback_preview(batch_id, trade_id=trade_id, order_id=order_id)
     earlier = tuple(one for one in changes if one.first_batch_id != one.batch_id)
@@ -98,7 +99,7 @@ def roll_back(
     order_id: str | None = None,
 ) -> tuple[StatusChange, ...]:
     """Cancel the batch's rows; a second run changes nothing. One transaction."""
-    _require_batch(desk, batch_id)
+    require_batch(desk, batch_id)
     _require_rows(desk.ledger, batch_id, trade_id=trade_id, order_id=order_id)
     return desk.ledger.rollback(batch_id, actor=actor, trade_id=trade_id, order_id=order_id)
 
@@ -106,7 +107,7 @@ def roll_back(
 def preview_reinstate(desk: UndoDesk, batch_id: str, *, trade_id: str | None = None) -> UndoPreview:
     """What `reinstate` would do, the gates aside."""
     ledger = desk.ledger
-    _require_batch(desk, batch_id)
+    require_batch(desk, batch_id)
     _require_rows(ledger, batch_id, trade_id=trade_id, order_id=None)
     changes = ledger.reinstate_preview(batch_id, trade_id=trade_id)
     return UndoPreview(
@@ -189,8 +190,11 @@ def _require_flat(desk: UndoDesk, symbols: Sequence[str]) -> None:
             raise RefusedError(message)
 
 
-def _require_batch(desk: UndoDesk, batch_id: str) -> None:
-    """Another profile's batch is refused: its pause and its account are not those of this desk."""
+def require_batch(desk: UndoDesk, batch_id: str) -> Batch:
+    """The batch of that id. Raises BatchNotFoundError where the desk's profile has none.
+
+    Another profile's batch is refused: its pause and its account are not those of this desk.
+    """
     batch = desk.ledger.batch(batch_id)
     if batch is None:
         message = f"There is no batch {batch_id!r}: `unghost status` lists the latest."
@@ -201,6 +205,7 @@ def _require_batch(desk: UndoDesk, batch_id: str) -> None:
             f" not to {desk.profile.profile_id}: choose it with --profile."
         )
         raise BatchNotFoundError(message)
+    return batch
 
 
 def _require_rows(

@@ -10,9 +10,10 @@ from unghost.ceilings import with_share_allowed
 from unghost.criteria import Criterion, Fresh
 from unghost.cycle.desk import Desk
 from unghost.cycle.draft import draft_rulings
-from unghost.cycle.plans import plan_batch, plan_problem
+from unghost.cycle.plans import plan_problem
 from unghost.model import Batch
 from unghost.ports import Progress
+from unghost.rollback import require_batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ def go_no_go(
     desk: Desk, batch_id: str, *, allow_partial: bool = False, progress: Progress | None = None
 ) -> GoNoGo:
     """Judge a plan against the present: everything is read again, nothing is written."""
-    batch = plan_batch(desk, batch_id)
+    batch = require_batch(desk, batch_id)
     rows = desk.ledger.audit_rows(batch_id=batch_id)
     # The share is a criterion by itself; here it would only hide the others.
     unasked = replace(desk, rules=with_share_allowed(desk.rules))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from unghost.cycle.desk import Desk
-from unghost.errors import BatchNotFoundError, PlanError, RefusedError
+from unghost.errors import PlanError, RefusedError
 from unghost.model import AuditRow, Batch, BatchStatus, Decision, Mode
+from unghost.rollback import require_batch
 
 
 def load_plan(desk: Desk, plan: str) -> tuple[AuditRow, ...]:
@@ -15,7 +16,7 @@ def load_plan(desk: Desk, plan: str) -> tuple[AuditRow, ...]:
     Raises BatchNotFoundError, RefusedError where the flags say no apply, PlanError where the
     batch cannot serve.
     """
-    batch = plan_batch(desk, plan)
+    batch = require_batch(desk, plan)
     if desk.rules.mode is Mode.DRY_RUN:
         message = (
             "RECON_EXIT_BACKFILL_DRY_RUN is true: set it to false to apply a plan, or leave --plan"
@@ -29,21 +30,6 @@ def load_plan(desk: Desk, plan: str) -> tuple[AuditRow, ...]:
     if stale is not None:
         raise PlanError(stale)
     return _planned_rows(desk, plan)
-
-
-def plan_batch(desk: Desk, plan: str) -> Batch:
-    """The batch of that id. Raises BatchNotFoundError where the profile has none."""
-    batch = desk.ledger.batch(plan)
-    if batch is None:
-        message = f"There is no batch {plan!r}: `unghost status` lists the latest."
-        raise BatchNotFoundError(message)
-    if batch.profile_id != desk.profile.profile_id:
-        message = (
-            f"Batch {plan} belongs to profile {batch.profile_id},"
-            f" not to {desk.profile.profile_id}: choose it with --profile."
-        )
-        raise BatchNotFoundError(message)
-    return batch
 
 
 def plan_problem(batch: Batch, now: datetime, ttl_minutes: int) -> str | None:
