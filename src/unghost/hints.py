@@ -48,15 +48,16 @@ def look(
     due = known is None or now - known.full_at >= every or now < known.full_at
     seen = ledger.look(profile_ids, hint=known, full=due, judge=judge)
     found = seen.full if seen.full is not None else seen.by_hint or ()
+    ordered = tuple(sorted(found, key=_place))
     full_at = now if seen.full is not None or known is None else known.full_at
     return Look(
-        lifecycles=tuple(sorted(found, key=_place)),
+        lifecycles=ordered,
         full=seen.full is not None,
         hint=Hint(
             as_of=seen.as_of,
             full_at=full_at,
             profile_ids=tuple(profile_ids),
-            trades=tuple(sorted({(one.key.profile_id, one.key.trade_id) for one in found})),
+            trades=tuple(dict.fromkeys((one.key.profile_id, one.key.trade_id) for one in ordered)),
         ),
         missed=_missed(seen.by_hint, seen.full),
     )

@@ -16,7 +16,7 @@ from unghost.adapters.postgres.migrations import migrate
 from unghost.adapters.postgres.reading import filled_words
 from unghost.adapters.postgres.requirements import check_database
 from unghost.adapters.postgres.schema import read_shape
-from unghost.adapters.postgres.statements import compose_named
+from unghost.adapters.postgres.statements import compose_named, compose_open
 from unghost.errors import DatabaseError, LedgerSchemaError
 
 BOTH = ("orders_unghost_detection", "orders_unghost_lifecycle")
@@ -139,6 +139,18 @@ def test_the_sums_of_named_lifecycles_are_answered_by_an_index(indexed):
         plan = str(connection.execute(f"EXPLAIN {statement}", asked).fetchall())
     assert "Seq Scan on orders" not in plan
     assert "Index Cond: ((profile_id = k.profile_id) AND (trade_id = k.trade_id)" in plan
+
+
+def test_the_order_of_detection_is_the_one_that_its_groups_have(indexed):
+    """Sorted once more, it would cost the planner the ways that the checklist's own SQL has."""
+    with indexed.transaction(read_only=True) as connection:
+        connection.execute("SET LOCAL enable_seqscan = off")
+        connection.execute("SET LOCAL enable_bitmapscan = off")
+        statement = compose_open(read_shape(connection), 1).as_string(None)
+        asked = {"profile_ids": ["main"], "symbols": None}
+        plan = str(connection.execute(f"EXPLAIN {statement}", asked).fetchall())
+    assert "Index Only Scan using orders_unghost_detection" in plan
+    assert "Sort" not in plan
 
 
 def test_an_index_on_times_is_made_anew_when_a_time_is_added(empty_database):

@@ -52,7 +52,7 @@ SELECT
     (entry_qty - exit_qty)::text AS open_qty
 FROM lifecycle
 WHERE (entry_qty - exit_qty) > 0
-ORDER BY lifecycle.profile_id, lifecycle.symbol, lifecycle.trade_id;
+ORDER BY {in_order};
 
 -- name: open_versions
 -- the rows of the same lifecycles by id and version alone, to see right before a write what moved
@@ -86,21 +86,20 @@ WHERE {profile_id} = ANY(%(profile_ids)s::text[])
 
 -- name: moved_trades
 -- which of these trades are not as they were read: every version of a row has a place and a
--- transaction of its own, whatever was changed in it
-SELECT moved.profile_id, moved.trade_id, moved.mark
-FROM (
-    SELECT k.profile_id, k.trade_id, k.mark AS known, COALESCE((
-        SELECT string_agg(
-            o.tableoid::text || o.ctid::text || o.xmin::text, ' ' ORDER BY o.tableoid, o.ctid
-        )
-        FROM orders AS o
-        WHERE {profile_id} = k.profile_id
-          AND {trade_id} = k.trade_id
-    ), 'none') AS mark
-    FROM unnest(%(profile_ids)s::text[], %(trade_ids)s::text[], %(marks)s::text[])
-        AS k (profile_id, trade_id, mark)
-) AS moved
-WHERE moved.mark <> moved.known;
+-- transaction of its own, whatever was changed in it. The index hands them out by place, so they
+-- need no order; told in another one, they would be read again for nothing
+SELECT k.profile_id, k.trade_id, found.mark
+FROM unnest(%(profile_ids)s::text[], %(trade_ids)s::text[], %(marks)s::text[])
+    AS k (profile_id, trade_id, mark)
+CROSS JOIN LATERAL (
+    SELECT COALESCE(
+        string_agg(o.tableoid::text || o.ctid::text || o.xmin::text, ' '), 'none'
+    ) AS mark
+    FROM orders AS o
+    WHERE {profile_id} = k.profile_id
+      AND {trade_id} = k.trade_id
+) AS found
+WHERE found.mark <> k.mark;
 
 -- name: several_profiles
 -- an account that several profiles trade on
@@ -109,6 +108,15 @@ WHERE moved.mark <> moved.known;
 -- name: one_profile
 -- with one value the rows come out of the index in the order of their groups, and sort quicker
 {profile_id} = (%(profile_ids)s::text[])[1]
+
+-- name: by_profile
+-- the order of what is asked of several profiles
+lifecycle.profile_id, lifecycle.symbol, lifecycle.trade_id
+
+-- name: within_profile
+-- the checklist's own order: the planner sees that the groups have it already, and shares the work
+-- between processes as it does for the checklist
+lifecycle.symbol, lifecycle.trade_id
 
 -- name: named_trades
 -- the lifecycles of these trade_ids alone

@@ -126,7 +126,7 @@ class Reader(ABC):
             as_of = _now(session)
             by_hint = None
             if hint is not None and can_hint(session.conn, session.shape):
-                trades = {*hint.trades, *_touched(session, profile_ids, hint)}
+                trades = dict.fromkeys((*hint.trades, *_touched(session, profile_ids, hint)))
                 by_hint = _by_trades(session, trades, self.known, judge)
             whole = None
             if full or by_hint is None:
@@ -209,26 +209,43 @@ def _with_rows(session: Session, found: Sequence[Mapping[str, Any]]) -> tuple[Li
 def _by_trades(
     session: Session, trades: Collection[Trade], known: KnownLifecycles, judge: Judge
 ) -> tuple[Lifecycle, ...]:
-    """The open lifecycles of these trades, in no order; known ones only where none has moved."""
+    """The open lifecycles of these trades, in no order; known ones only where none has moved.
+
+    What was touched is mostly closed: of that nothing is asked but its sums. All answers are of one
+    snapshot, so that the rows that are kept are those of the mark.
+    """
     kept = known.of(session.shape, trades)
-    moved = _moved(session, trades, kept)
-    read: dict[Trade, list[Lifecycle]] = {trade: [] for trade in moved}
-    for one in _with_rows(session, _sums_of_trades(session, moved)):
+    moved = _moved(session, {trade: one.mark for trade, one in kept.items()})
+    read: dict[Trade, list[Lifecycle]] = {
+        trade: [] for trade in trades if trade in moved or trade not in kept
+    }
+    for one in _with_rows(session, _sums_of_trades(session, read)):
         read[one.key.profile_id, one.key.trade_id].append(judge(one))
-    fresh = {trade: Kept(mark=moved[trade], lifecycles=tuple(read[trade])) for trade in moved}
+    marks = _moved(session, {trade: "" for trade, found in read.items() if found})
+    fresh = {
+        trade: Kept(mark=marks.get(trade, ""), lifecycles=tuple(found))
+        for trade, found in read.items()
+    }
     known.keep(session.shape, fresh)
     return tuple(one for each in ({**kept, **fresh}).values() for one in each.lifecycles)
 
 
-def _moved(
-    session: Session, trades: Collection[Trade], kept: Mapping[Trade, Kept]
-) -> dict[Trade, str]:
-    """Those of which something is not as it is kept, or nothing is, with the mark of now."""
-    asked = [(*trade, kept[trade].mark if trade in kept else "") for trade in sorted(trades)]
-    names = ("profile_ids", "trade_ids", "marks")
-    parameters = {name: [one[place] for one in asked] for place, name in enumerate(names)}
-    found = session.rows("ledger", "moved_trades", **parameters)
+def _moved(session: Session, marks: Mapping[Trade, str]) -> dict[Trade, str]:
+    """Those that are not as these marks say, with the mark of now; none has the mark of ""."""
+    if not marks:
+        return {}
+    found = session.rows(
+        "ledger", "moved_trades", **_arrays(marks), marks=arrays.texts(marks.values())
+    )
     return {_trade_of(row): row["mark"] for row in found}
+
+
+def _arrays(trades: Collection[Trade]) -> dict[str, str]:
+    """The parameters that name these trades."""
+    return {
+        "profile_ids": arrays.texts(profile_id for profile_id, _ in trades),
+        "trade_ids": arrays.texts(trade_id for _, trade_id in trades),
+    }
 
 
 def _touched(session: Session, profile_ids: Sequence[str], hint: Hint) -> set[Trade]:
@@ -238,12 +255,9 @@ def _touched(session: Session, profile_ids: Sequence[str], hint: Hint) -> set[Tr
 
 
 def _sums_of_trades(session: Session, trades: Collection[Trade]) -> list[dict[str, Any]]:
-    ordered = sorted(trades)
-    parameters = {
-        "profile_ids": [profile_id for profile_id, _ in ordered],
-        "trade_ids": [trade_id for _, trade_id in ordered],
-        "symbols": None,
-    }
+    if not trades:
+        return []
+    parameters = {**_arrays(sorted(trades)), "symbols": None}
     statement = compose_named(session.shape)
     return session.conn.execute(statement, parameters).fetchall()
 
@@ -262,14 +276,9 @@ def _open_sums(
 def _rows_of_trades(
     session: Session, name: str, trades: Collection[Trade]
 ) -> Mapping[Trade, list[LedgerRow]]:
-    ordered = sorted(trades)
-    found = session.ledger_rows(
-        "ledger",
-        name,
-        profile_ids=[profile_id for profile_id, _ in ordered],
-        trade_ids=[trade_id for _, trade_id in ordered],
-    )
-    return _by_trade(found)
+    if not trades:
+        return {}
+    return _by_trade(session.ledger_rows("ledger", name, **_arrays(sorted(trades))))
 
 
 def _by_trade(rows: Iterable[LedgerRow]) -> Mapping[Trade, list[LedgerRow]]:

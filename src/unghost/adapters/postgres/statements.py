@@ -95,7 +95,9 @@ def compose(stem: str, name: str, shape: LedgerShape, **more: sql.Composable) ->
 
 def compose_open(shape: LedgerShape, profiles: int, *, name: str = "open_lifecycles") -> sql.SQL:
     """The question for open lifecycles, for one profile or for several."""
-    return _composed_of("one_profile" if profiles == 1 else "several_profiles", name, shape)
+    if profiles == 1:
+        return _composed_of("one_profile", name, shape, in_order="within_profile")
+    return _composed_of("several_profiles", name, shape)
 
 
 def compose_named(shape: LedgerShape) -> sql.SQL:
@@ -110,8 +112,16 @@ def _composed(stem: str, name: str, shape: LedgerShape) -> sql.SQL:
 
 
 @lru_cache(maxsize=5 * _KEPT_SHAPES)
-def _composed_of(asked: str, name: str, shape: LedgerShape) -> sql.SQL:
-    return compose("ledger", name, shape, of_profiles=compose("ledger", asked, shape))
+def _composed_of(
+    asked: str, name: str, shape: LedgerShape, *, in_order: str = "by_profile"
+) -> sql.SQL:
+    return compose(
+        "ledger",
+        name,
+        shape,
+        of_profiles=compose("ledger", asked, shape),
+        in_order=compose("ledger", in_order, shape),
+    )
 
 
 def _whole(statement: sql.Composed) -> sql.SQL:
@@ -190,6 +200,7 @@ def _holes(shape: LedgerShape) -> dict[str, sql.Composable]:
     """Everything that a block may leave open; parts that are blocks themselves come last."""
     holes = _column_holes(shape) | _checklist_holes(shape) | _time_holes(shape)
     holes["of_profiles"] = _fill("ledger", "several_profiles", holes)
+    holes["in_order"] = _fill("ledger", "by_profile", holes)
     holes["row_columns"] = _fill("ledger", "row_columns", holes)
     holes["recorded"] = _fill("ledger", "recorded", holes)
     ignored = {"not_ignored": sql.SQL("\n          ") + _fill("ledger", "not_ignored", holes)}
