@@ -181,6 +181,9 @@ def test_a_header_may_tell_utc():
         ("BTCUSDT", "B" * 300, "is longer than 200"),
         ("2026-08-20 17:17:15", "0000-01-01 00:00:00", "is not a time"),
         ("65000,", "1 000,", "is not a number"),
+        ("65000,", "65000K,", "Price '65000K' ends in what is no asset of its symbol"),
+        ("0.010", "0.010ETH", "Quantity '0.010ETH' ends in what is no asset of its symbol"),
+        ("650,", "650M,", "Amount '650M' ends in what is no asset of its symbol"),
         ("BUY", "HOLD", "neither BUY nor SELL"),
         ("2026-08-20 17:17:15", "20/08/2026", "is not a time"),
         ("2026-08-20 17:17:15", "2026-13-20 17:17:15", "is not a time"),
@@ -191,6 +194,12 @@ def test_a_header_may_tell_utc():
 def test_a_bad_line_is_named_by_its_number_and_nothing_is_kept(old, new, why):
     with pytest.raises(UsageError, match=rf"export\.csv, line 3: .*{why}.*nothing was kept"):
         binance(ROW, ROW.replace(old, new))
+
+
+def test_the_assets_of_its_symbol_may_be_glued_to_a_number():
+    glued = ROW.replace("65000,", "65000USDT,").replace("0.010", "0.010BTC")
+    (fill,) = binance(glued).fills
+    assert (fill.quantity, fill.price) == (Decimal("0.010"), Decimal(65000))
 
 
 def test_an_execution_that_stands_twice_is_refused():
