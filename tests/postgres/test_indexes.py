@@ -16,7 +16,7 @@ from unghost.adapters.postgres.migrations import migrate
 from unghost.adapters.postgres.reading import filled_words
 from unghost.adapters.postgres.requirements import check_database
 from unghost.adapters.postgres.schema import read_shape
-from unghost.adapters.postgres.statements import compose_named, compose_open
+from unghost.adapters.postgres.statements import compose, compose_named, compose_open
 from unghost.errors import DatabaseError, LedgerSchemaError
 
 BOTH = ("orders_unghost_detection", "orders_unghost_lifecycle")
@@ -139,6 +139,18 @@ def test_the_sums_of_named_lifecycles_are_answered_by_an_index(indexed):
         plan = str(connection.execute(f"EXPLAIN {statement}", asked).fetchall())
     assert "Seq Scan on orders" not in plan
     assert "Index Cond: ((profile_id = k.profile_id) AND (trade_id = k.trade_id)" in plan
+
+
+def test_what_is_known_to_be_open_is_compared_by_an_index_and_unsorted(indexed):
+    trades = [f"t-{number}" for number in range(0, 10000, 2500)]
+    asked = {"profile_ids": ["main"] * 4, "trade_ids": trades, "marks": ["old"] * 4}
+    with indexed.transaction(read_only=True) as connection:
+        statement = compose("ledger", "moved_trades", read_shape(connection)).as_string(None)
+        plan = str(connection.execute(f"EXPLAIN {statement}", asked).fetchall())
+    assert plan.count("Scan using orders_unghost_lifecycle on orders") == 1
+    assert "Index Cond: ((profile_id = k.profile_id) AND (trade_id = k.trade_id))" in plan
+    assert "Seq Scan on orders" not in plan
+    assert "Sort" not in plan
 
 
 def test_the_order_of_detection_is_the_one_that_its_groups_have(indexed):
