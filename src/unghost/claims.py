@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from unghost.flows import OrderFlow
+from unghost.flows import OrderFlow, new_money
+from unghost.makers import maker
 from unghost.model import Attribution, Claim, CloseOrder, LifecycleKey, Money, Rules
 from unghost.pool import Pool
 from unghost.quantities import last_place
 from unghost.seekers import Seeker
 
+_new_order = maker(CloseOrder)
+_new_claim = maker(Claim)
+
 
 def close_order(flow: OrderFlow) -> CloseOrder:
     """The order as the audit keeps it, without its parts."""
-    return CloseOrder(
+    return _new_order(
         market=flow.parts[0].fill.market,
         leg=flow.leg,
         exchange_order_id=flow.exchange_order_id,
@@ -52,10 +56,10 @@ def _claims_of_order(
 ) -> list[Claim]:
     claims: list[Claim] = []
     offset = order.accounted
-    for seeker in sorted(given, key=_key):
+    for seeker in sorted(given, key=_key) if len(given) > 1 else given:
         quantity, tier = given[seeker]
         fees = split_fees(order.fees, whole=order.filled, offset=offset, part=quantity, place=place)
-        claim = Claim(
+        claim = _new_claim(
             lifecycle=seeker.lifecycle.key,
             order=order,
             quantity=quantity,
@@ -88,7 +92,7 @@ def split_fees(
         return None
     return tuple(
         [
-            Money(
+            new_money(
                 currency=fee.currency,
                 amount=_running(fee.amount, offset + part, whole, place)
                 - _running(fee.amount, offset, whole, place),
@@ -101,4 +105,5 @@ def split_fees(
 def _running(amount: Decimal, upto: Decimal, whole: Decimal, place: Decimal) -> Decimal:
     if upto >= whole:
         return amount
-    return (amount * upto / whole).quantize(place, rounding=ROUND_HALF_EVEN)
+    share = amount * upto
+    return (share / whole if share else share).quantize(place, rounding=ROUND_HALF_EVEN)

@@ -33,12 +33,15 @@ from unghost.gates import (
     Case,
     ask_market,
     first_closed,
+    new_case,
+    new_result,
     pass_gates,
     plain,
     show_key,
     unusable_fills,
 )
-from unghost.ids import DUST_ORDER, backfill_order_id, iso_milliseconds, to_milliseconds
+from unghost.ids import DUST_ORDER, iso_milliseconds, order_id_at, to_milliseconds
+from unghost.makers import maker
 from unghost.model import (
     Attribution,
     Candidate,
@@ -60,6 +63,12 @@ from unghost.model import (
 from unghost.quantities import PRECISION, dust_threshold, last_place, rounded
 
 ZERO = Decimal(0)
+
+# Looked up once: each lifecycle is asked, and a member costs more through its class.
+_OPEN, _FILL_EVIDENCE = GateVerdict.OPEN, Reason.FILL_EVIDENCE
+
+_new_candidate = maker(Candidate)
+_new_ruling = maker(Ruling)
 
 
 def decide(
@@ -91,7 +100,7 @@ def _decide_market(
     allocation = allocate(evidence, rules)
     unusable = unusable_fills(evidence)
     cases = [
-        Case(
+        new_case(
             lifecycle=lifecycle,
             evidence=evidence,
             pause=pause,
@@ -126,7 +135,7 @@ def _rule(
         leg = allocation.leg(case.direction)
         candidates, refusals = _close(case, case.direction, claims, leg)
         gates = (*gates, _supported(case, claims, refusals), _ids_unique(candidates))
-    return Ruling(
+    return _new_ruling(
         lifecycle=case.lifecycle,
         gates=gates,
         candidates=candidates,
@@ -246,7 +255,7 @@ def _from_claim(
         fees=claim.fees,
         filled_at=order.last_fill_at,
         left=left,
-        reason=Reason.FILL_EVIDENCE,
+        reason=_FILL_EVIDENCE,
         attribution=claim.attribution,
         evidence_digest=order.digest,
     )
@@ -334,6 +343,7 @@ def _candidate(
     key, unit = case.lifecycle.key, case.evidence.ledger_unit
     fee, currency = _single_fee(fees)
     side, moment = direction.closing_side, to_milliseconds(filled_at)
+    stamp = iso_milliseconds(moment)
     booked, open_qty = rounded(price, case.rules.price_scale), case.lifecycle.open_qty / unit
     basis: Basis = (
         ("symbol", key.symbol),
@@ -341,19 +351,14 @@ def _candidate(
         ("quantity", plain(quantity)),
         ("price", plain(booked)),
         ("fees", _fees_text(fees)),
-        ("filled_at", iso_milliseconds(moment)),
+        ("filled_at", stamp),
         ("open quantity", plain(open_qty)),
         ("attribution", str(attribution)),
         (f"fills of exchange order {exchange_order_id}", evidence_digest),
         *_versions(case.lifecycle.rows),
     )
-    return Candidate(
-        order_id=backfill_order_id(
-            profile_id=key.profile_id,
-            trade_id=key.trade_id,
-            exchange_order_id=exchange_order_id,
-            filled_at=moment,
-        ),
+    return _new_candidate(
+        order_id=order_id_at(key.profile_id, key.trade_id, exchange_order_id, stamp),
         key=key,
         exchange_order_id=exchange_order_id,
         client_order_id=client_order_id,
@@ -410,9 +415,9 @@ def fingerprint(basis: Iterable[tuple[str, str]]) -> str:
 def _supported(case: Case, claims: Sequence[Claim], refusals: Sequence[Refusal]) -> GateResult:
     covered = sum([claim.quantity for claim in claims], ZERO)
     refused = refusals[0] if refusals else None
-    return GateResult(
+    return new_result(
         name="quantity_supported",
-        verdict=GateVerdict.CLOSED if refused else GateVerdict.OPEN,
+        verdict=GateVerdict.CLOSED if refused else _OPEN,
         value=f"{plain(covered)} of {plain(case.lifecycle.open_qty)} covered by fills",
         source="claims",
         rule="Each unit closed is proven by a fill, or the remainder is dust.",
@@ -424,11 +429,12 @@ def _supported(case: Case, claims: Sequence[Claim], refusals: Sequence[Refusal])
 
 def _ids_unique(candidates: Sequence[Candidate]) -> GateResult:
     ids = {candidate.order_id for candidate in candidates}
-    return _uniqueness(len(candidates), unique=len(ids) == len(candidates))
+    return _uniqueness(len(candidates), len(ids))
 
 
 @lru_cache(maxsize=64)
-def _uniqueness(count: int, *, unique: bool) -> GateResult:
+def _uniqueness(count: int, different: int) -> GateResult:
+    unique = different == count
     return GateResult(
         name="order_id_unique",
         verdict=GateVerdict.OPEN if unique else GateVerdict.CLOSED,

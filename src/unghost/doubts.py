@@ -40,6 +40,8 @@ def doubt_unknown_closings(
         own = [one.open_qty for one, own_side in sided if own_side is other.leg]
         known = sum([quantity for quantity in own if quantity.is_finite()], ZERO)
         unclaimed = sum([flow.rest for flow in other.closing if not flow.is_hedged], ZERO)
+        if unclaimed - known <= tolerance:
+            continue
         excess = min(_held_before(other), unclaimed - known)
         if excess > tolerance:
             leg.doubts.append(

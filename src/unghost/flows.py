@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from operator import attrgetter, eq
 
+from unghost.makers import maker
 from unghost.model import (
     Fill,
     Flatness,
@@ -27,6 +29,9 @@ _MOST_DIGITS = 40
 """Of a fill id that counts upwards."""
 
 ZERO = Decimal(0)
+
+# Looked up once: each fill is asked, and a member costs more through its class.
+_BUY, _LONG, _SHORT = Side.BUY, PositionSide.LONG, PositionSide.SHORT
 
 FEE_STEP = Decimal("1e-18")
 """Into which the fee of a fill is cut where the fill crosses zero."""
@@ -56,6 +61,9 @@ class FillPart:
         return of_closed if self.closing else amount - of_closed
 
 
+_new_part = maker(FillPart)
+
+
 def fill_order(fill: Fill) -> tuple[datetime, int, str, str, Side]:
     """Sort key: time, then the exchange's own sequence (ids of one market count upwards).
 
@@ -75,9 +83,8 @@ def split(fills: Sequence[Fill], position: PositionReading, *, spot: bool) -> tu
     it is flat), because only the position before a fill says whether the fill reduced it. A fill
     that is no execution (quantity 0, NaN) moved nothing.
     """
-    ordered = sorted([fill for fill in fills if fill.is_execution], key=fill_order)
-    untold = [] if spot else [fill for fill in ordered if _leaves_untold(fill)]
-    replayed = iter(_replayed(untold, _signed(position)))
+    ordered = _oldest_first([fill for fill in fills if fill.is_execution])
+    replayed = iter([] if spot else _replayed(_untold(ordered), _signed(position)))
     parts: list[FillPart] = []
     for fill in ordered:
         if spot or fill.position_side is not None:
@@ -88,14 +95,21 @@ def split(fills: Sequence[Fill], position: PositionReading, *, spot: bool) -> tu
     return tuple(parts)
 
 
-def _leaves_untold(fill: Fill) -> bool:
-    """Whether only a replay can tell what it closed."""
-    return fill.position_side is None and fill.closed is None
+def _oldest_first(fills: Iterable[Fill]) -> list[Fill]:
+    """By `fill_order`, whose dear part is asked for only where times are equal."""
+    ordered = sorted(fills, key=attrgetter("filled_at"))
+    times = [fill.filled_at for fill in ordered]
+    return sorted(ordered, key=fill_order) if any(map(eq, times, times[1:])) else ordered
+
+
+def _untold(fills: Iterable[Fill]) -> list[Fill]:
+    """Those of which only a replay can tell what they closed."""
+    return [fill for fill in fills if fill.position_side is None and fill.closed is None]
 
 
 def _sided(fill: Fill) -> FillPart:
-    leg = fill.position_side or PositionSide.LONG
-    return FillPart(
+    leg = fill.position_side or _LONG
+    return _new_part(
         fill=fill, leg=leg, closing=fill.side is leg.closing_side, quantity=fill.quantity
     )
 
@@ -110,24 +124,28 @@ def _replayed(fills: Sequence[Fill], after: Decimal) -> list[Decimal]:
     """What each of the fills, oldest first, closed of the position before it."""
     found: list[Decimal] = []
     for fill in reversed(fills):
-        signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
-        before = after - signed
-        closed = min(abs(signed), abs(before)) if signed * before < 0 else ZERO
-        found.append(closed)
-        after = before
+        quantity = fill.quantity
+        if fill.side is _BUY:
+            after -= quantity
+            reduced = -after
+        else:
+            after += quantity
+            reduced = after
+        found.append(min(quantity, reduced) if reduced > ZERO else ZERO)
     found.reverse()
     return found
 
 
 def _parts(fill: Fill, closed: Decimal) -> list[FillPart]:
     """What a fill closed, and then what it opened: the two are of opposite legs."""
-    opened_leg = PositionSide.LONG if fill.side is Side.BUY else PositionSide.SHORT
+    opened_leg = _LONG if fill.side is _BUY else _SHORT
     if not closed:
-        return [FillPart(fill=fill, leg=opened_leg, closing=False, quantity=fill.quantity - closed)]
-    parts = [FillPart(fill=fill, leg=opened_leg.opposite, closing=True, quantity=closed)]
+        opened = fill.quantity - closed
+        return [_new_part(fill=fill, leg=opened_leg, closing=False, quantity=opened)]
+    parts = [_new_part(fill=fill, leg=opened_leg.opposite, closing=True, quantity=closed)]
     if closed != fill.quantity:
         rest = fill.quantity - closed
-        parts.append(FillPart(fill=fill, leg=opened_leg, closing=False, quantity=rest))
+        parts.append(_new_part(fill=fill, leg=opened_leg, closing=False, quantity=rest))
     return parts
 
 
@@ -170,7 +188,8 @@ class OrderFlow:
         """Account up to `quantity` of the row to this order; return what was taken."""
         taken = min(quantity, self.rest)
         self.accounted += taken
-        self.rest = max(ZERO, self.filled - self.accounted)
+        rest = self.filled - self.accounted
+        self.rest = rest if rest > ZERO else ZERO
         self.accounted_by.append(row)
         return taken
 
@@ -181,13 +200,15 @@ class OrderFlow:
 
     def fees(self) -> tuple[Money, ...] | None:
         """Fees of the parts per currency; None when the exchange left one of them out."""
-        totals: dict[str, Decimal] = defaultdict(Decimal)
+        totals: dict[str, Decimal] = {}
         for part in self.parts:
-            if part.fill.fees is None:
+            told = part.fill.fees
+            if told is None:
                 return None
-            for fee in part.fill.fees:
-                totals[fee.currency] += part.share_of(fee.amount)
-        return tuple([Money(currency=name, amount=totals[name]) for name in sorted(totals)])
+            for fee in told:
+                paid = totals.get(fee.currency, ZERO)
+                totals[fee.currency] = paid + part.share_of(fee.amount)
+        return tuple([new_money(currency=name, amount=totals[name]) for name in sorted(totals)])
 
     def base_fee(self) -> Decimal:
         """The fee taken in the asset itself; zero where none is told, or a rebate."""
@@ -211,8 +232,12 @@ class OrderFlow:
     def digest(self) -> str:
         """Changes when a fill of the order, or a row that accounts for it, changes."""
         lines = [f"{part.fill.fill_id}|{part.fill.digest}|{part.quantity}" for part in self.parts]
-        lines += sorted(f"{row.order_id}|{row.version}" for row in self.accounted_by)
+        lines += sorted([f"{row.order_id}|{row.version}" for row in self.accounted_by])
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+new_money = maker(Money)
+_new_flow = maker(OrderFlow)
 
 
 def flows(parts: Sequence[FillPart], *, base: str | None = None) -> tuple[OrderFlow, ...]:
@@ -222,27 +247,40 @@ def flows(parts: Sequence[FillPart], *, base: str | None = None) -> tuple[OrderF
     """
     groups: dict[tuple[str, Side, PositionSide, bool], list[FillPart]] = defaultdict(list)
     for part in parts:
-        key = (part.fill.exchange_order_id, part.fill.side, part.leg, part.closing)
-        groups[key].append(part)
+        fill = part.fill
+        groups[fill.exchange_order_id, fill.side, part.leg, part.closing].append(part)
     return tuple([_flow(group, base) for group in groups.values()])
 
 
 def _flow(parts: Sequence[FillPart], base: str | None) -> OrderFlow:
     part, fill = parts[0], parts[0].fill
     filled = sum([part.quantity for part in parts], ZERO)
-    client = next(filter(None, [part.fill.client_order_id for part in parts]), None)
-    ids = dict.fromkeys((fill.exchange_order_id, client))
-    return OrderFlow(
+    client = _client_order_id(parts)
+    return _new_flow(
         leg=part.leg,
         closing=part.closing,
         side=fill.side,
         exchange_order_id=fill.exchange_order_id,
         client_order_id=client,
-        names=tuple([name for name in ids if name]),
+        names=_names(fill.exchange_order_id, client),
         parts=tuple(parts),
         first_at=fill.filled_at,
         last_at=parts[-1].fill.filled_at,
         filled=filled,
-        rest=max(ZERO, filled),
+        rest=filled if filled > ZERO else ZERO,
         base=base,
     )
+
+
+def _client_order_id(parts: Sequence[FillPart]) -> str | None:
+    """The first that a part tells: not every fill of an order does."""
+    for part in parts:
+        if part.fill.client_order_id:
+            return part.fill.client_order_id
+    return None
+
+
+def _names(order_id: str, client: str | None) -> tuple[str, ...]:
+    if client is None or client == order_id:
+        return (order_id,) if order_id else ()
+    return (order_id, client) if order_id else (client,)

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 
 from unghost import rowfacts
+from unghost.ids import iso
+from unghost.makers import maker
 from unghost.model import (
     Evidence,
     Flatness,
@@ -47,6 +49,22 @@ class Case:
 
 Gate = Callable[[Case], GateResult]
 
+# Looked up once: each lifecycle is asked, and a member costs more through its class.
+_OPEN = GateVerdict.OPEN
+
+new_case = maker(Case)
+new_result = maker(GateResult)
+
+
+@cache
+def _seconds(count: int) -> timedelta:
+    return timedelta(seconds=count)
+
+
+@cache
+def _rule_of(gate: Gate) -> str:
+    return (gate.__doc__ or "").strip()
+
 
 def _result(
     gate: Gate,
@@ -58,14 +76,14 @@ def _result(
     as_of: datetime | None = None,
     detail: str = "",
 ) -> GateResult:
-    return GateResult(
+    return new_result(
         name=gate.__name__,
         verdict=verdict,
         value=value,
         source=source,
-        rule=(gate.__doc__ or "").strip(),
+        rule=_rule_of(gate),
         as_of=as_of,
-        reason=None if verdict is GateVerdict.OPEN else reason,
+        reason=None if verdict is _OPEN else reason,
         detail=detail,
     )
 
@@ -165,9 +183,13 @@ def _pending(rows: Iterable[LedgerRow], rules: Rules) -> list[LedgerRow]:
 
 def _blocks(row: LedgerRow, rules: Rules) -> bool:
     """A named blocker, or a status that is neither filled nor final."""
-    if rowfacts.standing(row) is rowfacts.Standing.BLOCKER:
-        return True
-    return rowfacts.status_of(row) in rules.blocker_statuses
+    return _blocking(row.status, rules.blocker_statuses)
+
+
+@lru_cache(maxsize=256)
+def _blocking(status: str | None, blockers: frozenset[str]) -> bool:
+    is_one = rowfacts.standing_of(status) is rowfacts.Standing.BLOCKER
+    return is_one or rowfacts.word(status) in blockers
 
 
 def quiet_period(case: Case) -> GateResult:
@@ -177,7 +199,7 @@ def quiet_period(case: Case) -> GateResult:
     return _result(
         quiet_period,
         GateVerdict.CLOSED if recent else GateVerdict.OPEN,
-        value="no time" if latest is None else f"last touched {latest.isoformat()}",
+        value="no time" if latest is None else f"last touched {iso(latest)}",
         source="ledger",
         reason=Reason.RECENT_ACTIVITY,
         as_of=case.evidence.as_of,
@@ -186,18 +208,19 @@ def quiet_period(case: Case) -> GateResult:
 
 
 def _is_recent(latest: datetime | None, rules: Rules, now: datetime) -> bool:
-    return latest is not None and now - latest < timedelta(seconds=rules.quiet_seconds)
+    return latest is not None and now - latest < _seconds(rules.quiet_seconds)
 
 
 def _latest_touch(rows: Iterable[LedgerRow]) -> datetime | None:
     """When the bot last touched one of the rows; what we wrote does not disturb the quiet."""
-    bots = [row for row in rows if not rowfacts.is_ours(row)]
-    return max([at for row in bots for at in _times(row) if at is not None], default=None)
-
-
-def _times(row: LedgerRow) -> tuple[datetime | None, ...]:
-    """When the row was touched, as far as it tells."""
-    return (row.filled_at, row.created_at, row.updated_at)
+    latest: datetime | None = None
+    for row in rows:
+        if rowfacts.is_ours(row):
+            continue
+        for at in (row.filled_at, row.created_at, row.updated_at):
+            if at is not None and (latest is None or at > latest):
+                latest = at
+    return latest
 
 
 def ledger_rows_valid(case: Case) -> GateResult:
@@ -224,7 +247,7 @@ def unusable_fills(evidence: Evidence) -> tuple[str, ...]:
     Looked for once per market: its lifecycles share the fills.
     """
     fills = evidence.fills.fills
-    return tuple(one.fill_id for one in fills if one.quantity != 0 and not one.is_execution)
+    return tuple([one.fill_id for one in fills if not one.is_execution and one.quantity != 0])
 
 
 def fill_evidence_complete(case: Case) -> GateResult:
@@ -271,13 +294,13 @@ def pass_gates(
 
     `known` are results that `ask_market` has for a lifecycle of the same market.
     """
-    return tuple([known[gate] if gate in known else gate(case) for gate in GATES])
+    return tuple([known.get(gate) or gate(case) for gate in GATES])
 
 
 def first_closed(results: tuple[GateResult, ...]) -> GateResult | None:
     """The first gate that is not open."""
     for one in results:
-        if one.verdict is not GateVerdict.OPEN:
+        if one.verdict is not _OPEN:
             return one
     return None
 
@@ -310,8 +333,10 @@ def activity_doubt(rows: Sequence[LedgerRow], rules: Rules, now: datetime) -> Re
 
 def plain(quantity: Decimal) -> str:
     """A quantity without exponent and without trailing zeros; every other digit is kept."""
-    text = f"{quantity:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    text = str(quantity)
+    if "E" in text:
+        text = f"{quantity:f}"
+    return text.rstrip("0").rstrip(".") if text.endswith("0") and "." in text else text
 
 
 def show_key(key: LifecycleKey) -> str:

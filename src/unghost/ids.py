@@ -6,7 +6,7 @@ Nothing here knows the time of the run: two runs a day apart give the same name 
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 
 BACKFILL_PREFIX = "BFILL-"
@@ -19,7 +19,9 @@ __all__ = [
     "backfill_order_id",
     "is_backfill_id",
     "is_dust_row",
+    "iso",
     "iso_milliseconds",
+    "order_id_at",
     "to_milliseconds",
 ]
 
@@ -38,20 +40,35 @@ def to_milliseconds(moment: datetime) -> datetime:
     return utc.replace(microsecond=utc.microsecond - beyond) if beyond else utc
 
 
-@lru_cache(maxsize=256)
-def iso_milliseconds(moment: datetime) -> str:
-    """Return ISO 8601 in UTC with exactly three decimals: `2026-02-01T12:34:56.789Z`.
+@lru_cache(maxsize=64)
+def _day(ordinal: int) -> str:
+    """`2026-02-01`: the part of a time that is the same for many."""
+    return date.fromordinal(ordinal).isoformat()
 
-    The last ones are remembered: a time goes into the id of a row and into its fingerprint.
-    """
-    return to_milliseconds(moment).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+def iso(moment: datetime) -> str:
+    """Return what `moment.isoformat()` does, in half the time where it is UTC."""
+    if moment.tzinfo is not UTC:
+        return moment.isoformat()
+    return f"{_day(moment.toordinal())}T{moment.time().isoformat()}+00:00"
+
+
+def iso_milliseconds(moment: datetime) -> str:
+    """Return ISO 8601 in UTC with exactly three decimals: `2026-02-01T12:34:56.789Z`."""
+    utc = to_milliseconds(moment)
+    return f"{_day(utc.toordinal())}T{utc.time().isoformat('milliseconds')}Z"
 
 
 def backfill_order_id(
     *, profile_id: str, trade_id: str, exchange_order_id: str, filled_at: datetime
 ) -> str:
     """Return `BFILL-<md5(profile_id:trade_id:exchange_order_id:filled_at)>`."""
-    text = f"{profile_id}:{trade_id}:{exchange_order_id}:{iso_milliseconds(filled_at)}"
+    return order_id_at(profile_id, trade_id, exchange_order_id, iso_milliseconds(filled_at))
+
+
+def order_id_at(profile_id: str, trade_id: str, exchange_order_id: str, filled_at: str) -> str:
+    """The same where the time has been told already, as `iso_milliseconds` tells it."""
+    text = f"{profile_id}:{trade_id}:{exchange_order_id}:{filled_at}"
     digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
     return f"{BACKFILL_PREFIX}{digest}"
 

@@ -17,6 +17,7 @@ from operator import attrgetter
 
 from unghost import rowfacts
 from unghost.flows import ZERO, FillPart, OrderFlow, flows, split
+from unghost.makers import maker
 from unghost.model import Evidence, LedgerRow, PositionSide
 
 __all__ = [
@@ -34,6 +35,7 @@ NETTING_SPAN = timedelta(seconds=120)
 """How far a ledger row that no id links may lie from the order that explains it."""
 
 _LEGS = (PositionSide.LONG, PositionSide.SHORT)
+_ALONE = {leg: frozenset({leg}) for leg in _LEGS}
 
 # --- the legs ----------------------------------------------------------------------------------
 
@@ -94,6 +96,9 @@ class _Pending:
     rest: Decimal
     leg: PositionSide | None
     is_entry: bool
+
+
+_new_pending = maker(_Pending)
 
 
 def net(evidence: Evidence, *, tolerance: Decimal) -> Mapping[PositionSide, LegNetting]:
@@ -157,7 +162,7 @@ def _pending_rows(
             _distrust(row, leg, legs, named)
             continue
         is_entry = rowfacts.action_of(row) == rowfacts.ENTRY
-        pending.append(_Pending(row=row, rest=quantity, leg=leg, is_entry=is_entry))
+        pending.append(_new_pending(row=row, rest=quantity, leg=leg, is_entry=is_entry))
     return pending
 
 
@@ -166,14 +171,19 @@ def _directions(evidence: Evidence) -> dict[tuple[str, str | None], PositionSide
 
     A trade_id that was used for both directions tells nothing: there each row speaks for itself.
     """
-    stated: dict[tuple[str, str | None], set[PositionSide]] = defaultdict(set)
+    stated: dict[tuple[str, str | None], frozenset[PositionSide]] = {}
     for row in evidence.ledger_rows:
         if rowfacts.action_of(row) == rowfacts.ENTRY and row.trade_id is not None:
-            stated[row.profile_id, row.trade_id] |= rowfacts.stated_directions(row)
+            name, sides = (row.profile_id, row.trade_id), rowfacts.stated_directions(row)
+            stated[name] = stated[name] | sides if name in stated else sides
     for lifecycle in evidence.lifecycles:
         if lifecycle.direction is not None:
-            stated[lifecycle.key.profile_id, lifecycle.key.trade_id].add(lifecycle.direction)
-    return {key: sides.pop() for key, sides in stated.items() if len(sides) == 1}
+            name, sides = (
+                (lifecycle.key.profile_id, lifecycle.key.trade_id),
+                _ALONE[lifecycle.direction],
+            )
+            stated[name] = stated[name] | sides if name in stated else sides
+    return {name: next(iter(sides)) for name, sides in stated.items() if len(sides) == 1}
 
 
 def _distrust(
@@ -206,9 +216,11 @@ def _settle_by_id(one: _Pending, named: _Named, legs: Mapping[PositionSide, LegN
     What an EXIT holds beyond the closing part of its order has no fill: it counts against the leg,
     and makes no opening known.
     """
-    own = sorted(_named_flows(one.row, named), key=lambda flow: flow.closing is one.is_entry)
+    own = _named_flows(one.row, named)
     if not own:
         return False
+    if len(own) > 1:
+        own = sorted(own, key=lambda flow: flow.closing is one.is_entry)
     total = one.rest
     for flow in own:
         if one.is_entry or flow.closing:
@@ -313,6 +325,8 @@ def _count_unexplained(
 def _withhold(leg: LegNetting) -> None:
     """Share the fees that were taken in the asset out to the rows that name their orders."""
     for flow in (*leg.opening, *leg.closing):
+        if flow.base is None:
+            continue
         kept = flow.kept()
         for name, taken in flow.linked.items() if kept else ():
             if taken:

@@ -51,12 +51,14 @@ class Pool:
 
     def offer(self, flow: OrderFlow) -> Decimal:
         """What of the order can still be given."""
-        return self.whole(min(self.left[flow.exchange_order_id], self.budget))
+        left = self.left[flow.exchange_order_id]
+        return self.whole(left if left <= self.budget else self.budget)
 
     def give(self, flow: OrderFlow, seeker: Seeker, tier: Attribution) -> None:
         """Give as much of the order as is there, needed and allowed."""
-        quantity = self.whole(min(self.offer(flow), seeker.most_by(tier)))
-        if quantity <= 0:
+        offered, most = self.offer(flow), seeker.most_by(tier)
+        quantity = offered if offered <= most else self.whole(most)
+        if quantity <= ZERO:
             return
         self.left[flow.exchange_order_id] -= quantity
         self.budget -= quantity
@@ -72,7 +74,8 @@ class Pool:
         What is left only gets less: an order that has nothing is not looked at again.
         """
         if self._given_since:
-            self._open = [flow for flow in self._open if self.offer(flow) > 0]
+            is_left = self.budget > ZERO
+            self._open = [flow for flow in self._open if is_left and self.offer(flow) > ZERO]
             self._given_since = False
         return self._open
 

@@ -19,7 +19,8 @@ MAX_SCALE = 36
 
 def dust_threshold(open_qty: Decimal, rules: Rules) -> Decimal:
     """`MAX(dust_abs_qty, open_qty * dust_rel_pct)` in base units (checklist section 4)."""
-    return max(rules.dust_abs_qty, open_qty * rules.dust_rel_pct)
+    share = open_qty * rules.dust_rel_pct
+    return share if share > rules.dust_abs_qty else rules.dust_abs_qty
 
 
 @cache

@@ -35,37 +35,40 @@ class Standing(StrEnum):
     BLOCKER = "blocker"
 
 
+_FILLED = Standing.FILLED
+
 _WORDS_KEPT = 1024
 """Spellings remembered with what they mean: a bot has a few, and each row is asked many times."""
 
 
 @lru_cache(maxsize=_WORDS_KEPT)
-def _word(text: str | None) -> str:
+def word(text: str | None) -> str:
     """A word without case and blanks."""
     return (text or "").strip().lower()
 
 
 def status_of(row: LedgerRow) -> str:
     """The status without case and blanks."""
-    return _word(row.status)
+    return word(row.status)
 
 
 def standing(row: LedgerRow) -> Standing:
     """Judge a status without case; what is neither filled nor final blocks (DESIGN section 4)."""
-    return _standing_of(row.status)
+    return standing_of(row.status)
 
 
 @lru_cache(maxsize=_WORDS_KEPT)
-def _standing_of(status: str | None) -> Standing:
-    word = _word(status)
-    if word in FILLED_STATUSES:
+def standing_of(status: str | None) -> Standing:
+    """The same of the status alone."""
+    found = word(status)
+    if found in FILLED_STATUSES:
         return Standing.FILLED
-    return Standing.FINAL if word in FINAL_STATUSES else Standing.BLOCKER
+    return Standing.FINAL if found in FINAL_STATUSES else Standing.BLOCKER
 
 
 def is_filled(row: LedgerRow) -> bool:
     """Whether the row stands for something executed, in any spelling of the case."""
-    return standing(row) is Standing.FILLED
+    return standing_of(row.status) is _FILLED
 
 
 def is_counted(row: LedgerRow) -> bool:
@@ -121,10 +124,10 @@ def _directions_in(
 ) -> frozenset[PositionSide]:
     found: set[PositionSide] = set()
     for text in (position_side, side_of_order):
-        word = _word(text)
-        if word in _DIRECTION_WORDS:
-            found.add(_DIRECTION_WORDS[word])
-    side = _SIDE_WORDS.get(_word(side_of_order))
+        direction = _DIRECTION_WORDS.get(word(text))
+        if direction is not None:
+            found.add(direction)
+    side = _SIDE_WORDS.get(word(side_of_order))
     if side is not None:
         found.add(_direction_of_side(side, _action_word(action)))
     return frozenset(found)
@@ -144,5 +147,5 @@ def stated_direction(row: LedgerRow) -> PositionSide | None:
 
 def linked_ids(row: LedgerRow) -> tuple[str, ...]:
     """The ids by which the row may name an exchange order, the surest first."""
-    ids = dict.fromkeys((row.exchange_order_id, row.order_id, row.client_order_id))
-    return tuple([identity for identity in ids if identity])
+    ids = (row.exchange_order_id, row.order_id, row.client_order_id)
+    return tuple(dict.fromkeys(filter(None, ids)))

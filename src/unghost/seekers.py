@@ -11,6 +11,7 @@ from operator import attrgetter
 
 from unghost import rowfacts
 from unghost.flows import OrderFlow
+from unghost.makers import maker
 from unghost.model import (
     Attribution,
     Evidence,
@@ -25,6 +26,8 @@ from unghost.quantities import dust_threshold
 
 ENTRY_SKEW = timedelta(seconds=10)
 """How much later than a close order's first fill the first ENTRY may be stamped."""
+
+_ID_LINK = Attribution.ID_LINK
 
 _EARLIEST = datetime.min.replace(tzinfo=UTC) + ENTRY_SKEW
 """A ledger may be stamped with year 1: what comes before that cannot be told."""
@@ -79,7 +82,8 @@ class Seeker:
     def take(self, quantity: Decimal) -> None:
         """Claim so much."""
         self.need -= quantity
-        self.shown = max(ZERO, self.shown - quantity)
+        shown = self.shown - quantity
+        self.shown = shown if shown > ZERO else ZERO
         self.bound -= quantity
         self.claimed = True
         self._reckon()
@@ -90,10 +94,15 @@ class Seeker:
         What it is owed beyond that still counts against its rivals: to leave that out would be more
         repair on less evidence (invariant 2).
         """
-        most = min(self.need, self.bound)
-        if tier is Attribution.ID_LINK:
+        most = self.need if self.need <= self.bound else self.bound
+        if tier is _ID_LINK:
             return most
-        return max(ZERO, min(most, self.need - self.disputed))
+        if self.disputed:
+            most = min(most, self.need - self.disputed)
+        return most if most > ZERO else ZERO
+
+
+_new_seeker = maker(Seeker)
 
 
 def may_take(flow: OrderFlow, seeker: Seeker) -> bool:
@@ -111,6 +120,7 @@ def seekers_of(evidence: Evidence, sided: Sided, leg: LegNetting, rules: Rules) 
         leg=leg,
         names=market_names(evidence),
         start_at=evidence.fills.window.start_at,
+        begun_at=evidence.fills.window.start_at + ENTRY_SKEW,
         held=_held_when_it_began(leg),
         rules=rules,
     )
@@ -124,72 +134,80 @@ def seekers_of(evidence: Evidence, sided: Sided, leg: LegNetting, rules: Rules) 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Scale:
-    """What the lifecycles of one leg are weighed by. `held` when the window began."""
+    """What the lifecycles of one leg are weighed by. `held` when the window began.
+
+    The window begins at `start_at`; what is stamped before `begun_at` may have been entered before.
+    """
 
     leg: LegNetting
     names: frozenset[str]
     start_at: datetime
+    begun_at: datetime
     held: Decimal
     rules: Rules
 
     def seeker(self, lifecycle: Lifecycle, first_entry_at: datetime) -> Seeker:
         """Who looks for an exit, and for how much."""
         own = _own_rows(lifecycle, self.names)
-        counted = [row for row in own if rowfacts.is_counted(row)]
-        exits = [row for row in own if _may_name_an_exit(row)]
-        withheld = self._withheld(counted)
-        shown = self._shown(counted) - self._closed_within(own)
+        entries, others = _parted(own)
+        ids, done_ids = _exit_ids(others) if others else (_NO_IDS, _NO_IDS)
+        withheld = self._withheld(own)
+        need = lifecycle.open_qty - withheld
+        shown = self._shown(entries) - self._closed_within(others)
+        bound = shown + self._held_of(entries)
         dust = dust_threshold(lifecycle.open_qty, self.rules)
-        return Seeker(
+        return _new_seeker(
             lifecycle=lifecycle,
             first_entry_at=first_entry_at,
-            need=max(ZERO, lifecycle.open_qty - withheld),
+            need=need if need > ZERO else ZERO,
             withheld=withheld,
             dust=dust,
             small=lifecycle.open_qty <= dust,
-            ids=_names_in([row for row in exits if not _has_had_its_part(row)]),
-            done_ids=_names_in([row for row in exits if _has_had_its_part(row)]),
-            shown=max(ZERO, shown),
+            ids=ids,
+            done_ids=done_ids,
+            shown=shown if shown > ZERO else ZERO,
             disputed=self._disputed(first_entry_at),
-            bound=max(ZERO, shown + min(self.held, self._entered_before(counted))),
+            bound=bound if bound > ZERO else ZERO,
         )
 
-    def _withheld(self, counted: Sequence[LedgerRow]) -> Decimal:
+    def _withheld(self, own: Sequence[LedgerRow]) -> Decimal:
         if not self.leg.withheld:
             return ZERO
-        names = sorted({row.order_id for row in counted})
+        names = sorted({row.order_id for row in own if rowfacts.is_counted(row)})
         return sum([self.leg.withheld.get(name, ZERO) for name in names], ZERO)
 
-    def _shown(self, counted: Sequence[LedgerRow]) -> Decimal:
+    def _shown(self, entries: Sequence[LedgerRow]) -> Decimal:
         """What orders of the window show as opened of these rows.
 
         An ENTRY whose order never filled, or not in full, was given somebody else's exit elsewhere
         (FAILURES 10).
         """
         proven = self.leg.proven_entries
-        entries = [row.order_id for row in counted if row.action == rowfacts.ENTRY]
-        return sum([proven.get(name, ZERO) for name in entries], ZERO)
+        return sum([proven.get(row.order_id, ZERO) for row in entries], ZERO)
 
-    def _entered_before(self, counted: Sequence[LedgerRow]) -> Decimal:
-        """What its ENTRY rows say was opened before the window, or may have been.
+    def _held_of(self, entries: Sequence[LedgerRow]) -> Decimal:
+        """What of the position that was held when the window began may be of these rows.
 
-        What is entered later is no part of a position that was held already when the window began.
-        A window that reaches back to the first ENTRY begins just the skew before it, so that the
-        fills of that ENTRY are within: one that has none there was not held.
+        That is what they say was opened before the window, or may have been: what is entered later
+        is no part of it. A window that reaches back to the first ENTRY begins just the skew before
+        it, so that the fills of that ENTRY are within: one that has none there was not held.
         """
+        if not self.held:
+            return self.held
         quantities = [
             rowfacts.usable_quantity(row) or ZERO
-            for row in counted
-            if row.action == rowfacts.ENTRY
-            and (row.at is None or row.at < self.start_at + ENTRY_SKEW)
+            for row in entries
+            if row.at is None or row.at < self.begun_at
         ]
-        return sum(quantities, ZERO)
+        return min(self.held, sum(quantities, ZERO))
 
-    def _closed_within(self, own: Sequence[LedgerRow]) -> Decimal:
+    def _closed_within(self, others: Sequence[LedgerRow]) -> Decimal:
         """What EXIT rows of the lifecycle say was closed within the window."""
+        if not others:
+            return ZERO
         quantities = [
             rowfacts.usable_quantity(row) or ZERO
-            for row in own
+            for row in others
             if rowfacts.action_of(row) == rowfacts.EXIT
             and rowfacts.is_filled(row)
             and not rowfacts.is_dust(row)
@@ -198,6 +216,8 @@ class _Scale:
         return sum(quantities, ZERO)
 
     def _disputed(self, first_entry_at: datetime) -> Decimal:
+        if not self.leg.orphans:
+            return ZERO
         disputed = self.leg.orphaned_since(max(first_entry_at, _EARLIEST) - ENTRY_SKEW)
         return disputed if disputed > self.rules.dust_abs_qty else ZERO
 
@@ -261,8 +281,32 @@ def _own_rows(lifecycle: Lifecycle, names: frozenset[str]) -> list[LedgerRow]:
     return [row for row in lifecycle.rows if row.symbol == symbol or row.symbol in names]
 
 
+def _parted(own: Sequence[LedgerRow]) -> tuple[list[LedgerRow], list[LedgerRow]]:
+    """The ENTRY rows that count, and all rows that are no ENTRY in any spelling."""
+    entries: list[LedgerRow] = []
+    others: list[LedgerRow] = []
+    for row in own:
+        if row.action == rowfacts.ENTRY:
+            if rowfacts.is_counted(row):
+                entries.append(row)
+        elif rowfacts.action_of(row) != rowfacts.ENTRY:
+            others.append(row)
+    return entries, others
+
+
 def _may_name_an_exit(row: LedgerRow) -> bool:
     return rowfacts.action_of(row) != rowfacts.ENTRY and not rowfacts.is_ours(row)
+
+
+def _exit_ids(rows: Sequence[LedgerRow]) -> tuple[frozenset[str], frozenset[str]]:
+    """Ids in the bot's own EXIT rows that still wait for their order, and in those that do not."""
+    exits = [row for row in rows if _may_name_an_exit(row)]
+    done = [row for row in exits if _has_had_its_part(row)]
+    waiting = [row for row in exits if not _has_had_its_part(row)]
+    return _names_in(waiting), _names_in(done)
+
+
+_NO_IDS: frozenset[str] = frozenset()
 
 
 def _names_in(rows: Sequence[LedgerRow]) -> frozenset[str]:

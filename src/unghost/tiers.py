@@ -18,6 +18,8 @@ from unghost.model import Attribution, Rules
 from unghost.pool import Pool
 from unghost.seekers import ENTRY_SKEW, ZERO, Seeker, may_take
 
+_EXACT = Attribution.EXACT_QUANTITY
+
 
 def give_to_the_only_one(pool: Pool, seekers: Sequence[Seeker]) -> None:
     """What closed while one lifecycle alone was open is its own, whatever else might fit later.
@@ -28,7 +30,7 @@ def give_to_the_only_one(pool: Pool, seekers: Sequence[Seeker]) -> None:
     if pool.in_doubt > 0:
         return
     named = pool.foreign.union(*[one.ids | one.done_ids for one in seekers])
-    latest = _latest_of(pool)
+    latest = _latest_of(pool, named)
     waiting = deque(one for one in seekers if not one.served and not one.small)
     alone: Seeker | None = None
     suited = False
@@ -45,11 +47,13 @@ def give_to_the_only_one(pool: Pool, seekers: Sequence[Seeker]) -> None:
 _Latest = tuple[Mapping[Decimal, datetime], Mapping[str, OrderFlow]]
 
 
-def _latest_of(pool: Pool) -> _Latest:
-    """When the last order of each quantity began; and the orders by name."""
+def _latest_of(pool: Pool, named: frozenset[str]) -> _Latest:
+    """When the last order of each quantity began; and the orders by name, of those `named`."""
     orders = pool.open_orders()
     begun = {pool.left[flow.exchange_order_id]: flow.first_at for flow in orders}
-    return begun, {name: flow for flow in orders for name in flow.names}
+    if not named:
+        return begun, {}
+    return begun, {name: flow for flow in orders for name in flow.names if name in named}
 
 
 def _has_an_order_of_its_own(seeker: Seeker, latest: _Latest) -> bool:
@@ -170,10 +174,9 @@ def give_by_exact_quantity(pool: Pool, seekers: Sequence[Seeker], rules: Rules) 
     if closings_are_missing(pool, seekers, rules) or _may_be_recorded(pool, seekers):
         return
     for flow, one in _exact_pairs(pool, seekers):
-        if pool.left[flow.exchange_order_id] <= min(
-            pool.budget, one.most_by(Attribution.EXACT_QUANTITY)
-        ):
-            pool.give(flow, one, Attribution.EXACT_QUANTITY)
+        left = pool.left[flow.exchange_order_id]
+        if left <= pool.budget and left <= one.most_by(_EXACT):
+            pool.give(flow, one, _EXACT)
 
 
 def closings_are_missing(pool: Pool, seekers: Sequence[Seeker], rules: Rules) -> bool:
@@ -186,7 +189,7 @@ def closings_are_missing(pool: Pool, seekers: Sequence[Seeker], rules: Rules) ->
     waiting = [one for one in seekers if not one.served and not one.small]
     if len(waiting) <= 1:
         return False
-    proven = sum([min(one.need, one.shown) for one in waiting], ZERO)
+    proven = sum([one.need if one.need < one.shown else one.shown for one in waiting], ZERO)
     return proven > pool.budget + rules.dust_abs_qty
 
 

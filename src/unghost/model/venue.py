@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from unghost.model.words import FillKind, Flatness, PositionSide, Side, is_amount
+from unghost.model.words import MAX_AMOUNT, FillKind, Flatness, PositionSide, Side, is_amount
+
+_NONE = Decimal(0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
@@ -116,7 +118,8 @@ class Fill:
     @property
     def is_execution(self) -> bool:
         """Whether something was executed, at a price: numbers that can be reckoned with."""
-        return is_amount(self.quantity) and self.quantity > 0 and is_amount(self.price)
+        quantity, price = self.quantity, self.price
+        return quantity.is_finite() and _NONE < quantity < MAX_AMOUNT and is_amount(price)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

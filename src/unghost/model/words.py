@@ -22,17 +22,25 @@ class PositionSide(StrEnum):
     @property
     def opening_side(self) -> Side:
         """The side whose fills make this position larger."""
-        return Side.BUY if self is PositionSide.LONG else Side.SELL
+        return _OPENING_SIDES[self]
 
     @property
     def opposite(self) -> PositionSide:
         """The other direction."""
-        return PositionSide.SHORT if self is PositionSide.LONG else PositionSide.LONG
+        return _OPPOSITES[self]
 
     @property
     def closing_side(self) -> Side:
         """The side whose fills bring this position nearer to zero."""
-        return Side.SELL if self is PositionSide.LONG else Side.BUY
+        return _CLOSING_SIDES[self]
+
+
+_OPENING_SIDES = {PositionSide.LONG: Side.BUY, PositionSide.SHORT: Side.SELL}
+_CLOSING_SIDES = {PositionSide.LONG: Side.SELL, PositionSide.SHORT: Side.BUY}
+_OPPOSITES = {
+    PositionSide.LONG: PositionSide.SHORT,
+    PositionSide.SHORT: PositionSide.LONG,
+}
 
 
 class Flatness(StrEnum):
