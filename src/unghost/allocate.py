@@ -86,7 +86,8 @@ def allocate(evidence: Evidence, rules: Rules) -> Allocation:
     sided = sided_of(evidence, netted)
     unsound = [(one, side) for one, side in sided if sound_since(one, side) is None]
     doubt_unsound(netted, unsound)
-    doubt_unknown_closings(netted, sided, rules.dust_abs_qty)
+    seekers = {leg: seekers_of(evidence, sided, found, rules) for leg, found in netted.items()}
+    doubt_unknown_closings(netted, seekers, unsound, rules.dust_abs_qty)
     foreign = frozenset(name for one, _ in unsound for name in exit_names(one, evidence))
     step = step_of(evidence, rules)
     legs = tuple(
@@ -98,7 +99,7 @@ def allocate(evidence: Evidence, rules: Rules) -> Allocation:
                 foreign=foreign,
                 open_qty=open_on(leg, sided),
             ),
-            seekers_of(evidence, sided, leg, rules),
+            seekers[leg.leg],
             rules,
         )
         for leg in netted.values()

@@ -28,17 +28,22 @@ def doubt_unsound(netted: Mapping[PositionSide, LegNetting], unsound: Sided) -> 
 
 
 def doubt_unknown_closings(
-    netted: Mapping[PositionSide, LegNetting], sided: Sided, tolerance: Decimal
+    netted: Mapping[PositionSide, LegNetting],
+    seekers: Mapping[PositionSide, Sequence[Seeker]],
+    unsound: Sided,
+    tolerance: Decimal,
 ) -> None:
     """In one-way mode a buy that closes a short nobody had may as well have opened a long.
 
     The backward replay knows of the position before the window only what the fills tell it: with a
-    fill missing, an unknown opening looks like a closing of the other side.
+    fill missing, an unknown opening looks like a closing of the other side. A lifecycle accounts
+    for no more of it than it can have held.
     """
     for side, leg in netted.items():
         other = netted[side.opposite]
-        own = [one.open_qty for one, own_side in sided if own_side is other.leg]
-        known = sum([quantity for quantity in own if quantity.is_finite()], ZERO)
+        open_qty = [one.open_qty for one, own_side in unsound if own_side is other.leg]
+        known = sum([quantity for quantity in open_qty if quantity.is_finite()], ZERO)
+        known += sum([min(one.need, one.bound) for one in seekers[other.leg]], ZERO)
         unclaimed = sum([flow.rest for flow in other.closing if not flow.is_hedged], ZERO)
         if unclaimed - known <= tolerance:
             continue

@@ -213,6 +213,19 @@ def test_an_entry_may_be_stamped_ten_seconds_late(entered, closes):
     assert found == {"t-1": ["s1 5 exact_quantity"] if closes else []}
 
 
+def test_a_lifecycle_explains_no_more_of_the_other_side_than_it_can_have_held():
+    """Somebody opened 2 by hand, and the fill that closed t-2 is missing: it looks as if a short
+    of 2 had been held and closed. The ENTRY that never filled had no part of a short either.
+    """
+    rows = [
+        row("e1", "ENTRY", 3, 0, trade="t-1", side="sell", xid=None),
+        entry("e2", 2, 900, trade="t-2"),
+    ]
+    fills = [buy("b1", 2, 600), buy("xe2", 2, 900), sell("s2", 2, 1200), sell("s1", 2, 1500)]
+    for shown in (fills, [one for one in fills if one.exchange_order_id != "s2"]):
+        assert claimed(rows, shown) == {"t-1": [], "t-2": []}
+
+
 @pytest.mark.parametrize(("start", "closes"), ((-10, False), (50, False), (51, True)))
 def test_what_was_held_when_the_window_began_is_no_exit_of_what_was_entered_later(start, closes):
     """0.125 more is closed than opened, so it was held before. An ENTRY that never filled had no

@@ -219,7 +219,7 @@ def confirm_fresh(now: Sight, before: Sight, street: Street, *, paused: bool) ->
     for row in fresh.values():
         if row.order is not None:
             assert accounted[row.order] <= street.filled[row.order], "invariant 3: used twice"
-    closed, closed_before = by_leg(now.exits()), by_leg(before.exits())
+    closed, closed_before = now.closed(), before.closed()
     for leg in {(row.symbol, row.side) for row in fresh.values()}:
         most = most_closed(leg, closed_before, street)
         assert closed[leg] <= most, f"invariant 3: {leg} is closed by more than the exchange"

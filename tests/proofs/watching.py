@@ -27,7 +27,7 @@ def counted(step: Callable[..., None]) -> Callable[..., None]:
     @wraps(step)
     def run(self: Watching, *given: Any, **more: Any) -> None:
         self.ran[step.__name__] += 1
-        words = [*map(str, given), *(f"{name}={value}" for name, value in more.items())]
+        words = [*map(repr, given), *(f"{name}={value!r}" for name, value in more.items())]
         self.way.append(f"{step.__name__}({', '.join(words)})")
         begun = time.perf_counter_ns()
         try:
