@@ -178,10 +178,8 @@ def _directions(evidence: Evidence) -> dict[tuple[str, str | None], PositionSide
             stated[name] = stated[name] | sides if name in stated else sides
     for lifecycle in evidence.lifecycles:
         if lifecycle.direction is not None:
-            name, sides = (
-                (lifecycle.key.profile_id, lifecycle.key.trade_id),
-                _ALONE[lifecycle.direction],
-            )
+            name = lifecycle.key.profile_id, lifecycle.key.trade_id
+            sides = _ALONE[lifecycle.direction]
             stated[name] = stated[name] | sides if name in stated else sides
     return {name: next(iter(sides)) for name, sides in stated.items() if len(sides) == 1}
 

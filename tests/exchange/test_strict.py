@@ -170,6 +170,12 @@ def test_a_number_that_would_fill_pages_is_refused(value):
         exact(value, "size")
 
 
+def test_contracts_become_base_units_with_every_digit():
+    amount = "123456789." + "1" * 30
+    fill = fill_of({**TRADE, "amount": amount, "cost": None}, MARKET)
+    assert fill.quantity == Decimal("12345678911." + "1" * 28)
+
+
 @pytest.mark.parametrize("value", ("1e9999", "1E-9999", "2e+99999", "1e" + "9" * 5000))
 def test_ccxt_refuses_an_exponent_before_it_reckons(value):
     """It would make an integer of that many digits, and nothing could interrupt it."""

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any, Final
 
 from unghost.adapters.exchange.failures import malformed
@@ -49,6 +49,12 @@ def above_zero(value: object, name: str) -> Decimal:
     if number <= 0:
         raise malformed(f"{name} is not above zero")
     return number
+
+
+def base_units(quantity: Decimal, contract_size: Decimal) -> Decimal:
+    """Contracts in base units, with every digit of both numbers."""
+    with localcontext(prec=2 * MAX_DIGITS):
+        return quantity * contract_size
 
 
 def text(value: object, name: str) -> str:
@@ -102,7 +108,8 @@ def fill_of(
     """
     if trade.get("symbol") != market.unified:
         raise malformed(f"a fill of {trade.get('symbol')} came with those of {market.unified}")
-    quantity = above_zero(trade.get("amount"), "the quantity of a fill") * market.contract_size
+    amount = above_zero(trade.get("amount"), "the quantity of a fill")
+    quantity = base_units(amount, market.contract_size)
     price = above_zero(trade.get("price"), "the price of a fill")
     _check_cost(trade.get("cost"), price * quantity)
     return Fill(

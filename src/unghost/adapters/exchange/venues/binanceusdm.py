@@ -21,6 +21,7 @@ from unghost.adapters.exchange.client import Answer, ReadOnlyClient
 from unghost.adapters.exchange.failures import malformed
 from unghost.adapters.exchange.findings import Finding, Verdict
 from unghost.adapters.exchange.strict import (
+    base_units,
     exact,
     fill_of,
     rows_of,
@@ -166,7 +167,7 @@ def _leg(row: Row, contract_size: Decimal) -> Leg:
     if row.get("positionSide") not in SIDES:
         raise malformed(f"{name} has no position side that is known")
     side = SIDES[row["positionSide"]]
-    quantity = exact(row.get("positionAmt"), f"the amount of {name}") * contract_size
+    quantity = base_units(exact(row.get("positionAmt"), f"the amount of {name}"), contract_size)
     if side is PositionSide.LONG and quantity < 0:
         raise malformed(f"{name} is long and below zero")
     return Leg(position_side=side, quantity=quantity)

@@ -25,7 +25,15 @@ from typing import Any, Final, Generic, TypeVar
 from unghost.adapters.exchange.client import Answer, ReadOnlyClient
 from unghost.adapters.exchange.failures import malformed
 from unghost.adapters.exchange.findings import Finding, Verdict
-from unghost.adapters.exchange.strict import FillSet, exact, fill_of, rows_of, text, to_ms
+from unghost.adapters.exchange.strict import (
+    FillSet,
+    base_units,
+    exact,
+    fill_of,
+    rows_of,
+    text,
+    to_ms,
+)
 from unghost.adapters.exchange.venues.reader import (
     Leg,
     finding_from,
@@ -238,7 +246,7 @@ def _checked(row: Row) -> Row:
 def _leg(row: Row, contract_size: Decimal) -> Leg:
     name = f"a position of {row.get('symbol')}"
     index, direction = _index(row, name), DIRECTIONS.get(str(row.get("side")))
-    size = exact(row.get("size"), f"the size of {name}") * contract_size
+    size = base_units(exact(row.get("size"), f"the size of {name}"), contract_size)
     if direction is None or size < 0 or (size and not direction):
         raise malformed(f"{name} has no direction that is known")
     side = LEGS[index]
@@ -326,7 +334,7 @@ def _fee(row: Row, market: Market) -> Row | None:
 
 def _closed(row: Row, fill: Fill, market: Market) -> Decimal:
     """How much of a fill closed a position. What the exchange itself closes is closed wholly."""
-    closed = exact(row.get("closedSize"), "closedSize") * market.contract_size
+    closed = base_units(exact(row.get("closedSize"), "closedSize"), market.contract_size)
     if not 0 <= closed <= fill.quantity:
         raise malformed(f"fill {fill.fill_id} closed {closed} of {fill.quantity}")
     if fill.kind is FillKind.TRADE:

@@ -24,7 +24,14 @@ from typing import Any, Final
 from unghost.adapters.exchange.client import Answer, ReadOnlyClient
 from unghost.adapters.exchange.failures import malformed
 from unghost.adapters.exchange.findings import Finding, Verdict
-from unghost.adapters.exchange.strict import exact, fill_of, rows_of, text, to_ms
+from unghost.adapters.exchange.strict import (
+    base_units,
+    exact,
+    fill_of,
+    rows_of,
+    text,
+    to_ms,
+)
 from unghost.adapters.exchange.venues.reader import (
     Leg,
     finding_from,
@@ -216,7 +223,7 @@ def _leg(row: Row, contract_size: Decimal) -> Leg:
     size = exact(row.get("size"), f"the size of {name}")
     if (side is PositionSide.LONG and size < 0) or (side is PositionSide.SHORT and size > 0):
         raise malformed(f"{name} is {side} and its size is {size}")
-    return Leg(position_side=side, quantity=size * contract_size)
+    return Leg(position_side=side, quantity=base_units(size, contract_size))
 
 
 def _reading(walk: Walk, market: Market, rows: Sequence[Row]) -> PositionReading:
@@ -317,7 +324,9 @@ def _fill(client: ReadOnlyClient, row: Row, market: Market) -> Fill:
         kind=_kind(order_text),
         client_order_id=order_text if order_text.startswith(CUSTOM_TEXT) else None,
     )
-    return replace(fill, closed=None if closed is None else closed * market.contract_size)
+    return replace(
+        fill, closed=None if closed is None else base_units(closed, market.contract_size)
+    )
 
 
 def _kind(order_text: str) -> FillKind:

@@ -20,7 +20,14 @@ from unghost.adapters.exchange.client import Answer, ReadOnlyClient
 from unghost.adapters.exchange.connection import MarketType
 from unghost.adapters.exchange.failures import FailureKind, ReadFailed, malformed
 from unghost.adapters.exchange.findings import Finding, Verdict
-from unghost.adapters.exchange.strict import FillSet, digest, exact, fill_of, to_ms
+from unghost.adapters.exchange.strict import (
+    FillSet,
+    base_units,
+    digest,
+    exact,
+    fill_of,
+    to_ms,
+)
 from unghost.adapters.exchange.venues.reader import (
     Leg,
     incomplete_fills,
@@ -160,7 +167,7 @@ def _leg(row: Row, market: Market) -> Leg:
     side = row.get("side")
     if quantity and side not in {"long", "short"}:
         raise malformed(f"a position of {market.unified} has no side")
-    signed = (-quantity if side == "short" else quantity) * market.contract_size
+    signed = base_units(-quantity if side == "short" else quantity, market.contract_size)
     hedged = row.get("hedged") is True and side in {"long", "short"}
     return Leg(position_side=PositionSide(str(side)) if hedged else None, quantity=signed)
 

@@ -25,7 +25,14 @@ from typing import Any, Final
 from unghost.adapters.exchange.client import Answer, ReadOnlyClient
 from unghost.adapters.exchange.failures import FailureKind, ReadFailed, malformed
 from unghost.adapters.exchange.findings import Finding, Verdict
-from unghost.adapters.exchange.strict import exact, fill_of, rows_of, text, to_ms
+from unghost.adapters.exchange.strict import (
+    base_units,
+    exact,
+    fill_of,
+    rows_of,
+    text,
+    to_ms,
+)
 from unghost.adapters.exchange.venues.reader import (
     Leg,
     finding_from,
@@ -221,7 +228,7 @@ def _reading(
     if exact(unified.get("contracts"), "contracts") != abs(size) or unified.get("side") != side:
         why = f"{coin}: szi is {size}, CCXT reads {unified.get('side')} {unified.get('contracts')}"
         return unknown_position(answer.asked_at, why)
-    leg = Leg(position_side=None, quantity=size * market.contract_size)
+    leg = Leg(position_side=None, quantity=base_units(size, market.contract_size))
     return position_reading([leg], answer.asked_at, f"{coin} in clearinghouseState")
 
 
@@ -313,7 +320,7 @@ def _fill(client: ReadOnlyClient, row: Row, market: Market) -> Fill:
         kind=_kind(row, client.wallet_address),
         client_order_id=cloid if isinstance(cloid, str) and cloid else None,
     )
-    return replace(fill, closed=_closed(row) * market.contract_size)
+    return replace(fill, closed=base_units(_closed(row), market.contract_size))
 
 
 def _closed(row: Row) -> Decimal:

@@ -22,6 +22,7 @@ from unghost.adapters.exchange.findings import Finding, Verdict
 from unghost.adapters.exchange.strict import (
     EPOCH,
     MILLISECOND,
+    base_units,
     exact,
     fill_of,
     rows_of,
@@ -167,7 +168,7 @@ def _reading(
     if exact(unified.get("contracts"), "contracts") != abs(size):
         why = f"{market.native_id}: size is {abs(size)}, CCXT reads {unified.get('contracts')}"
         return unknown_position(answer.asked_at, why)
-    leg = Leg(position_side=None, quantity=size * market.contract_size)
+    leg = Leg(position_side=None, quantity=base_units(size, market.contract_size))
     return position_reading([leg], answer.asked_at, f"{market.native_id} in openpositions")
 
 

@@ -23,7 +23,14 @@ from typing import Any, Final
 from unghost.adapters.exchange.client import Answer, ReadOnlyClient
 from unghost.adapters.exchange.failures import FailureKind, ReadFailed, malformed
 from unghost.adapters.exchange.findings import Finding, Verdict
-from unghost.adapters.exchange.strict import exact, fill_of, rows_of, text, to_ms
+from unghost.adapters.exchange.strict import (
+    base_units,
+    exact,
+    fill_of,
+    rows_of,
+    text,
+    to_ms,
+)
 from unghost.adapters.exchange.venues.reader import (
     Leg,
     finding_from,
@@ -155,7 +162,7 @@ def _leg(row: Row, contract_size: Decimal) -> Leg:
     if row.get("posSide") not in SIDES:
         raise malformed(f"{name} has no position side that is known")
     side = SIDES[row["posSide"]]
-    quantity = exact(row.get("pos"), f"the amount of {name}") * contract_size
+    quantity = base_units(exact(row.get("pos"), f"the amount of {name}"), contract_size)
     if side is PositionSide.LONG and quantity < 0:
         raise malformed(f"{name} is long and below zero")
     return Leg(position_side=side, quantity=quantity)
