@@ -36,23 +36,34 @@ def doubt_unknown_closings(
     """In one-way mode a buy that closes a short nobody had may as well have opened a long.
 
     The backward replay knows of the position before the window only what the fills tell it: with a
-    fill missing, an unknown opening looks like a closing of the other side. A lifecycle accounts
-    for no more of it than it can have held.
+    fill missing, an unknown opening looks like a closing of the other side. And where an ENTRY of a
+    long bought back what somebody held short, the short's other closings may be theirs too.
     """
     for side, leg in netted.items():
-        other = netted[side.opposite]
-        open_qty = [one.open_qty for one, own_side in unsound if own_side is other.leg]
-        known = sum([quantity for quantity in open_qty if quantity.is_finite()], ZERO)
-        known += sum([min(one.need, one.bound) for one in seekers[other.leg]], ZERO)
-        unclaimed = sum([flow.rest for flow in other.closing if not flow.is_hedged], ZERO)
-        if unclaimed - known <= tolerance:
-            continue
-        excess = min(_held_before(other), unclaimed - known)
+        waiting = _waiting(side, seekers, unsound)
+        unclaimed = sum([flow.rest for flow in leg.closing if not flow.is_hedged], ZERO)
+        held = _held_before(leg)
+        excess = min(held, unclaimed - waiting)
         if excess > tolerance:
-            leg.doubts.append(
-                f"the exchange closed {excess.normalize():f} {side.opposite} that the ledger does"
-                f" not know, which may have opened {side} instead"
+            netted[side.opposite].doubts.append(
+                f"the exchange closed {excess.normalize():f} {side} that the ledger does"
+                f" not know, which may have opened {side.opposite} instead"
             )
+        shared = min(held, leg.entered, unclaimed + leg.entered - waiting)
+        if shared > tolerance:
+            leg.doubts.append(
+                f"ENTRY orders of the other side closed {shared.normalize():f} {side} that was held"
+                " before and that the ledger does not know, so the closing fills may be of that"
+            )
+
+
+def _waiting(
+    side: PositionSide, seekers: Mapping[PositionSide, Sequence[Seeker]], unsound: Sided
+) -> Decimal:
+    """What open lifecycles of a leg account for: no more than each can have held."""
+    open_qty = [one.open_qty for one, own_side in unsound if own_side is side]
+    known = sum([quantity for quantity in open_qty if quantity.is_finite()], ZERO)
+    return known + sum([min(one.need, one.bound) for one in seekers[side]], ZERO)
 
 
 def _held_before(leg: LegNetting) -> Decimal:

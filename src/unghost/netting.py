@@ -52,6 +52,8 @@ class LegNetting:
     closing: list[OrderFlow]
     opening: list[OrderFlow]
     unexplained: Decimal = ZERO
+    entered: Decimal = ZERO
+    """What ENTRY rows account for of its closings: in one-way mode they are of the other leg."""
     orphans: list[tuple[datetime | None, Decimal]] = field(default_factory=list)
     """Times and quantities of EXIT rows without a trade_id; ENTRY rows without one count below
     zero. Whose exit such a row records, nobody can tell: it may be any open lifecycle's."""
@@ -225,6 +227,8 @@ def _settle_by_id(one: _Pending, named: _Named, legs: Mapping[PositionSide, LegN
             taken = flow.take(one.row, one.rest)
             flow.linked[one.row.order_id] = taken
             one.rest -= taken
+            if one.is_entry and flow.closing and not flow.is_hedged:
+                legs[flow.leg].entered += taken
     leg = legs[one.leg or own[0].leg]
     if one.is_entry:
         leg.proven_entries[one.row.order_id] = total - one.rest
@@ -246,7 +250,8 @@ def _settle_by_time(unlinked: Sequence[_Pending], legs: Mapping[PositionSide, Le
         _match(entries, legs[leg].opening)
         _match([*exits, *copies[leg]], legs[leg].closing)
         # In one-way mode an entry of this leg is an order of the other leg's closing side.
-        _match(entries, legs[leg.opposite].closing, one_way_only=True)
+        other = legs[leg.opposite]
+        other.entered += _match(entries, other.closing, one_way_only=True)
         for one in entries:
             legs[leg].proven_entries[one.row.order_id] = before[one.row.order_id] - one.rest
     # An EXIT of unknown leg may be either's: it takes from both, and is explained by one.
@@ -256,10 +261,14 @@ def _settle_by_time(unlinked: Sequence[_Pending], legs: Mapping[PositionSide, Le
 
 def _match(
     rows: Sequence[_Pending], orders: Sequence[OrderFlow], *, one_way_only: bool = False
-) -> None:
-    """Exact quantity first, then nearest in time; ties by id, so that input order is nothing."""
+) -> Decimal:
+    """Exact quantity first, then nearest in time; ties by id, so that input order is nothing.
+
+    Returns how much was matched.
+    """
+    matched = ZERO
     if not rows:
-        return
+        return matched
     timetable = _Timetable(flow for flow in orders if not (one_way_only and flow.is_hedged))
     near = [
         (_distance(one.row.at, flow), flow.exchange_order_id, one.row.order_id, one, flow)
@@ -271,7 +280,10 @@ def _match(
     for exact in (True, False):
         for *_, one, flow in near:
             if one.rest and flow.rest and (not exact or one.rest == flow.rest):
-                one.rest -= flow.take(one.row, one.rest)
+                taken = flow.take(one.row, one.rest)
+                one.rest -= taken
+                matched += taken
+    return matched
 
 
 class _Timetable:

@@ -226,6 +226,31 @@ def test_a_lifecycle_explains_no_more_of_the_other_side_than_it_can_have_held():
         assert claimed(rows, shown) == {"t-1": [], "t-2": []}
 
 
+def test_an_entry_that_bought_back_what_strangers_held_short_leaves_the_other_closings_in_doubt():
+    """The last sale is missing, so 1.5 seems to have been held short before, and t-1 and t-3 to
+    have bought it back: then b2 may have closed the strangers' short, and t-2 be open.
+    """
+    rows = [
+        entry("e1", "0.5", 0, trade="t-1"),
+        row("e2", "ENTRY", 1, 2000, trade="t-2", side="sell", xid="xe2"),
+        row("e3", "ENTRY", 1, 3600, trade="t-3", side="buy", xid=None),
+    ]
+    fills = [
+        buy("xe1", "0.5", 0),
+        sell("s1", "0.5", 1200),
+        sell("xe2", 1, 2000),
+        buy("b2", 1, 2800),
+        buy("b3", 1, 3600),
+    ]
+    nothing = {"t-1": [], "t-2": [], "t-3": []}
+    for shown in (fills, [one for one in fills if one.exchange_order_id != "s1"]):
+        assert claimed(rows, shown) == nothing
+    told = ruled(evidence(rows, shown))[1].refusals[0].sentence
+    assert "ENTRY orders of the other side closed 1.5 short that was held before" in told
+    whole = claimed(rows, [*fills, sell("s3", 1, 4200)])
+    assert whole["t-2"] == ["b2 1 exact_quantity"]
+
+
 @pytest.mark.parametrize(("start", "closes"), ((-10, False), (50, False), (51, True)))
 def test_what_was_held_when_the_window_began_is_no_exit_of_what_was_entered_later(start, closes):
     """0.125 more is closed than opened, so it was held before. An ENTRY that never filled had no

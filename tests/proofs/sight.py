@@ -237,12 +237,13 @@ def confirm_claims(claims: Sequence[Candidate], now: Sight, street: Street) -> N
 
 
 def most_closed(leg: Leg, booked: Mapping[Leg, Decimal], street: Street) -> Decimal:
-    """What may be closed on a leg in all: what the exchange told, and dust.
+    """What may be closed on a leg in all: what was closed in truth, and dust.
 
     The bot may have booked an exit of which the exchange has not told the fills yet.
     """
     named = _unified(leg, street)
-    return max(street.closed[named], booked[leg]) + street.dust(named)
+    happened = street.closed[named] + street.untold(named)
+    return max(happened, booked[leg]) + street.dust(named)
 
 
 def _claimed_by_order(claims: Sequence[Candidate]) -> Mapping[str, Decimal]:

@@ -67,6 +67,7 @@ class Street:
         self.filled: dict[str, Decimal] = defaultdict(Decimal)
         """Quantity by exchange order, for those that close and have been told."""
         self.closed: dict[Leg, Decimal] = defaultdict(Decimal)
+        """Quantity by leg, of what has been told."""
         self.changes = 0
         bench.world.set_mode(PROFILE, "hedge" if hedged else "one_way")
 
@@ -94,6 +95,11 @@ class Street:
     def late(self) -> list[Position]:
         """Closed, and the exchange has not told the fills yet."""
         return [one for one in self.positions if one.late]
+
+    def untold(self, leg: Leg) -> Decimal:
+        """What was closed on a leg by fills that are late."""
+        late = [one for one in self.late() if (one.symbol, one.closing_side) == leg]
+        return sum((one.quantity for one in late), ZERO)
 
     def working(self) -> list[Position]:
         """Those with an order of the bot that has not ended."""
