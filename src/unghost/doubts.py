@@ -40,16 +40,16 @@ def doubt_unknown_closings(
     long bought back what somebody held short, the short's other closings may be theirs too.
     """
     for side, leg in netted.items():
-        waiting = _waiting(side, seekers, unsound)
+        owned = _owned(leg, seekers[side], unsound)
         unclaimed = sum([flow.rest for flow in leg.closing if not flow.is_hedged], ZERO)
         held = _held_before(leg)
-        excess = min(held, unclaimed - waiting)
+        excess = min(held, unclaimed - owned)
         if excess > tolerance:
             netted[side.opposite].doubts.append(
                 f"the exchange closed {excess.normalize():f} {side} that the ledger does"
                 f" not know, which may have opened {side.opposite} instead"
             )
-        shared = min(held, leg.entered, unclaimed + leg.entered - waiting)
+        shared = min(held, leg.entered, unclaimed + leg.entered - owned)
         if shared > tolerance:
             leg.doubts.append(
                 f"ENTRY orders of the other side closed {shared.normalize():f} {side} that was held"
@@ -57,13 +57,16 @@ def doubt_unknown_closings(
             )
 
 
-def _waiting(
-    side: PositionSide, seekers: Mapping[PositionSide, Sequence[Seeker]], unsound: Sided
-) -> Decimal:
-    """What open lifecycles of a leg account for: no more than each can have held."""
-    open_qty = [one.open_qty for one, own_side in unsound if own_side is side]
-    known = sum([quantity for quantity in open_qty if quantity.is_finite()], ZERO)
-    return known + sum([min(one.need, one.bound) for one in seekers[side]], ZERO)
+def _owned(leg: LegNetting, seekers: Sequence[Seeker], unsound: Sided) -> Decimal:
+    """What was opened on a leg and no EXIT row closed: by open lifecycles, each no more than it can
+    have held, and by orders of the window that the ledger does not know.
+
+    The order of a lifecycle that cannot be judged may be among the latter: the larger one counts.
+    """
+    open_qty = [one.open_qty for one, side in unsound if side is leg.leg]
+    unjudged = sum([quantity for quantity in open_qty if quantity.is_finite()], ZERO)
+    unknown = sum([flow.rest for flow in leg.opening if not flow.is_hedged], ZERO)
+    return max(unjudged, unknown) + sum([min(one.need, one.bound) for one in seekers], ZERO)
 
 
 def _held_before(leg: LegNetting) -> Decimal:

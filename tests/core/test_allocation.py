@@ -251,6 +251,20 @@ def test_an_entry_that_bought_back_what_strangers_held_short_leaves_the_other_cl
     assert whole["t-2"] == ["b2 1 exact_quantity"]
 
 
+def test_what_somebody_opened_and_closed_by_hand_is_no_doubt_about_the_other_side():
+    """t-0 was held before and its EXIT row tells so; the 0.25 is what was bought in the window."""
+    rows = [
+        entry("e1", 3, 0, trade="t-1", xid=None),
+        row("x0", "EXIT", 1, 3000, trade="t-0", side="sell", xid="s0"),
+        row("e2", "ENTRY", 1, 3600, trade="t-2", side="sell", xid="xe2"),
+    ]
+    by_hand = [buy("b1", "0.25", 600), sell("s1", "0.25", 2400)]
+    fills = [sell("s0", 1, 3000), sell("xe2", 1, 3600), buy("b2", 1, 4200)]
+    found = claimed(rows, [*by_hand, *fills])
+    assert found == {"t-1": [], "t-2": ["b2 1 exact_quantity"]}
+    assert claimed(rows, [by_hand[1], *fills]) == {"t-1": [], "t-2": []}
+
+
 @pytest.mark.parametrize(("start", "closes"), ((-10, False), (50, False), (51, True)))
 def test_what_was_held_when_the_window_began_is_no_exit_of_what_was_entered_later(start, closes):
     """0.125 more is closed than opened, so it was held before. An ENTRY that never filled had no
