@@ -11,7 +11,6 @@ import signal
 import sys
 from collections import Counter
 from contextlib import closing, suppress
-from dataclasses import replace
 from functools import partial
 
 from hypothesis import strategies as st
@@ -39,7 +38,7 @@ from unghost.rollback import reinstate, roll_back
 SIDES = ("buy", "sell")
 QUANTITIES = ("0.5", "1", "0.25", "0.0005")
 FAULTS = tuple(
-    Fault(kind=kind, status=503)
+    kind.value
     for kind in (
         FaultKind.HTML,
         FaultKind.EMPTY_BODY,
@@ -49,6 +48,7 @@ FAULTS = tuple(
         FaultKind.RESET,
     )
 )
+"""Words, as all that a rule is given: what was done can be read back from what is printed."""
 POSITIONS, FILLS = "positionRisk", "userTrades"
 STATEMENTS = {"dry run": 80, "apply": 100, "pinned apply": 100, "reinstate": 40, "rollback": 16}
 """How many each sends, roughly: where it is killed is drawn from them."""
@@ -270,18 +270,19 @@ class Machine(Watching):
 
     @precondition(lambda self: self.would_write())
     @rule(
-        fault=st.sampled_from(FAULTS),
+        kind=st.sampled_from(FAULTS),
         endpoint=st.sampled_from((POSITIONS, FILLS)),
         call=st.integers(1, 3),
     )
     @counted
-    def the_exchange_fails_while_applying(self, fault: Fault, endpoint: str, call: int) -> None:
+    def the_exchange_fails_while_applying(self, kind: str, endpoint: str, call: int) -> None:
         """Positions of all markets come in one answer; fills of each, and so all must fail."""
         since = call if endpoint == POSITIONS else 1
         before = self.sight
         venue = self.bench.venue
         venue.clear_requests()
-        venue.fault(replace(fault, endpoint=endpoint).since_call(since))
+        fault = Fault(kind=FaultKind(kind), status=503, endpoint=endpoint)
+        venue.fault(fault.since_call(since))
         with suppress(UnghostError):
             self.watched("an apply wrote in spite of faults", self.applies)
         venue.clear_faults()
@@ -336,17 +337,17 @@ class Machine(Watching):
     @rule(
         operation=st.sampled_from(sorted(OPERATIONS)),
         number=st.integers(0, 99),
-        moment=st.sampled_from(Moment),
+        moment=st.sampled_from([one.value for one in Moment]),
         one=any_one,
     )
     @counted
-    def the_process_is_killed(self, operation: str, number: int, moment: Moment, one: int) -> None:
+    def the_process_is_killed(self, operation: str, number: int, moment: str, one: int) -> None:
         """A real process and a real SIGKILL, before or after one of its statements."""
         about = self.plans if operation == "pinned apply" else self.sight.batches
         if not about:
             operation = "apply"
         batch = pick(about, one) if about else ""
-        point = CrashPoint(number=1 + number % STATEMENTS[operation], moment=moment)
+        point = CrashPoint(number=1 + number % STATEMENTS[operation], moment=Moment(moment))
         pid = self.nursery.fork(operation, batch, self.deadly.conninfo)
         self.deadly.watch(partial(os.kill, pid, signal.SIGKILL), point)
         code = self.watched(f"a process wrote: {operation}", self.nursery.go)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 import os
 import secrets
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -26,6 +28,7 @@ from tests.proofs.results import Keeper
 from tests.proofs.statements import StatementWire
 
 SOAK_SECONDS = int(os.environ.get("UNGHOST_SOAK_SECONDS", "0"))
+SOAK_WAY = os.environ.get("UNGHOST_SOAK_WAY")
 PHASES = [Phase.generate]
 if os.environ.get("UNGHOST_SOAK_SHRINK") != "no":
     PHASES.append(Phase.shrink)
@@ -70,6 +73,9 @@ def _quiet() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_quiet")
 def test_the_invariants_hold_whatever_happens(machine):
+    if SOAK_WAY:
+        go(machine(), Path(SOAK_WAY).read_text(encoding="utf-8").splitlines())
+        return
     if SOAK_SECONDS:
         soak(machine)
     else:
@@ -113,6 +119,23 @@ def remember(broken: list[str], error: Exception, way: Sequence[str]) -> None:
     if not broken:
         sys.stderr.writelines(f"{line}\n" for line in ("the first way there:", *way))
     broken.append(repr(error))
+
+
+def go(machine: Machine, way: Sequence[str]) -> None:
+    """Take the steps that a soak printed, as far as each can still be taken."""
+    rules = {one.function.__name__: one.preconditions for one in machine.rules}
+    try:
+        for line in way:
+            step = ast.parse(line, mode="eval").body
+            assert isinstance(step, ast.Call)
+            assert isinstance(step.func, ast.Name)
+            given = {one.arg: ast.literal_eval(one.value) for one in step.keywords}
+            if all(holds(machine) for holds in rules.get(step.func.id, ())):
+                getattr(machine, step.func.id)(**given)
+                machine.the_books_are_sound()
+                machine.what_would_be_decided_is_sound()
+    finally:
+        machine.teardown()
 
 
 def figures(machine, first: int, last: int, begun: float) -> dict:
