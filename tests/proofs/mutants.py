@@ -188,6 +188,10 @@ MUTANTS: Final = (
     _m("netting.py", "recorded closings without a fill do not count",
        "most = [rest, rest - self.unexplained + tolerance]", "most = [rest]"),
     _m("netting.py", "unknown openings raise no doubt", "if total > tolerance:", "if False:"),
+    _m("doubts.py", "what was closed and nobody knows may not have opened the other side",
+       "if excess > tolerance:", "if False:"),
+    _m("doubts.py", "what longs bought back of strangers' shorts raises no doubt",
+       "if shared > tolerance:", "if False:"),
     _m("netting.py", "a filled row without quantity accounts for nothing",
        "        flow.take(row, flow.rest)\n", "        pass\n"),
     # imported files
