@@ -313,6 +313,26 @@ def test_a_row_that_the_bot_commits_while_ours_are_inserted_undoes_ours(own_benc
     assert own_bench.rows("SELECT count(*) FROM orders") == [(1,)]
 
 
+@pytest.mark.parametrize("change", ("NEW.quantity := 0.7", "NEW.status := 'new'"))
+def test_a_row_that_the_ledger_changes_while_it_is_inserted_does_not_stay(own_bench, change):
+    """What would stand in the ledger is not what was proven, and no batch could take it back."""
+    own_bench.ghost("t-1")
+    own_bench.pause()
+    own_bench.run(
+        f"""
+        CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN IF NEW.order_id LIKE 'BFILL-%' THEN {change}; END IF; RETURN NEW; END $$;
+        CREATE TRIGGER meddle BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION meddle()
+        """
+    )
+    with pytest.raises(DatabaseError, match="is not the row that was asked for"):
+        own_bench.apply()
+    assert own_bench.backfills() == []
+    assert_audit_is_the_ledger(own_bench)
+    own_bench.run("DROP TRIGGER meddle ON orders")
+    assert told(own_bench.apply()) == [("t-1", *APPLIED)]
+
+
 def test_a_bot_that_goes_on_writing_the_same_lifecycles_is_never_closed_beyond_its_entries(raced):
     """It books the exits that it had lost, in parts, while applies run one after another."""
     closes = [raced.ghost(f"t-{number}")[1] for number in range(4)]

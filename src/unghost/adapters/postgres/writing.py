@@ -35,9 +35,6 @@ __all__ = ["PostgresWriteTransaction", "take_write_lock", "write_within"]
 
 _WRITE_KEY: Final = "unghost write:"
 
-_AS_ASKED: Final = {"same": True, "standing": True}
-"""A row that was read back and is what was asked for; only others are told one by one."""
-
 # --- locks -------------------------------------------------------------------------------------
 
 
@@ -110,7 +107,7 @@ class PostgresWriteTransaction(Reader):
         """Insert, read back and compare; two statements, the outcome by order_id.
 
         Raises DatabaseError naming the constraint when another unique index is hit, and when a row
-        is missing afterwards; the transaction cannot be committed then.
+        is missing afterwards or is not what was inserted; the transaction cannot be committed then.
         """
         with self._harming("rows could not be inserted"):
             return _insert(self._open, candidates) if candidates else {}
@@ -160,11 +157,15 @@ def _insert(session: Session, candidates: Sequence[Candidate]) -> dict[str, Inse
         )
         raise DatabaseError(message) from violation
     as_asked = {
-        one.order_id: _outcome(_AS_ASKED, is_new=one.order_id in inserted) for one in candidates
+        one.order_id: InsertOutcome.INSERTED
+        if one.order_id in inserted
+        else InsertOutcome.IDENTICAL
+        for one in candidates
     }
     other = session.rows("ledger", "read_back", filled=filled_words(), **values)
     _require_present(other)
-    return as_asked | _outcomes(other, inserted)
+    _require_kept(other, inserted)
+    return as_asked | _outcomes(other)
 
 
 def _arrays(candidates: Sequence[Candidate]) -> dict[str, str]:
@@ -197,19 +198,29 @@ def _require_present(found: Sequence[dict[str, Any]]) -> None:
         raise DatabaseError(message)
 
 
-def _outcomes(found: Sequence[dict[str, Any]], inserted: set[str]) -> dict[str, InsertOutcome]:
+def _require_kept(found: Sequence[dict[str, Any]], inserted: set[str]) -> None:
+    """What was just inserted and is not what was proven must not stay: no batch would own it."""
+    changed = sorted({row["order_id"] for row in found} & inserted)
+    if changed:
+        message = (
+            f"what stands under {', '.join(changed)} is not the row that was asked for; a trigger"
+            " or a column of the ledger changed it, or two rows were asked for under one id"
+        )
+        raise DatabaseError(message)
+
+
+def _outcomes(found: Sequence[dict[str, Any]]) -> dict[str, InsertOutcome]:
+    """Of rows that stood already and are not what was asked for."""
     outcomes: dict[str, InsertOutcome] = {}
     for row in found:
-        outcome = _outcome(row, is_new=row["order_id"] in inserted)
+        outcome = _outcome(row)
         known = outcomes.setdefault(row["order_id"], outcome)
         if known is not outcome:  # two candidates share the id, and cannot both be this row
             outcomes[row["order_id"]] = InsertOutcome.DIFFERENT
     return outcomes
 
 
-def _outcome(row: dict[str, Any], *, is_new: bool) -> InsertOutcome:
-    if not row["same"] or (is_new and not row["standing"]):
+def _outcome(row: dict[str, Any]) -> InsertOutcome:
+    if not row["same"]:
         return InsertOutcome.DIFFERENT
-    if is_new:
-        return InsertOutcome.INSERTED
     return InsertOutcome.IDENTICAL if row["standing"] else InsertOutcome.ROLLED_BACK
