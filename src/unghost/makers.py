@@ -18,24 +18,28 @@ __all__ = ["maker"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_OPEN = {"__slots__": (), "__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
-"""What the subclass has of its own: both guards taken off, or the interpreter keeps to the slow way
-of setting either.
+_OPEN = {
+    "__slots__": (),
+    "__init__": object.__init__,
+    "__setattr__": object.__setattr__,
+    "__delattr__": object.__delattr__,
+}
+"""What the subclass has of its own: it is made empty, and both guards are taken off, or the
+interpreter keeps to the slow way of setting either.
 """
 
 
 def maker(noun: Callable[P, T]) -> Callable[P, T]:
     """A function that takes what the noun's class takes, and makes what it makes.
 
-    Raises TypeError for what is no dataclass with slots whose fields are all given by keyword, or
-    reckoned by `__post_init__`.
+    Raises TypeError for what is no dataclass with slots whose fields are all given, or reckoned by
+    `__post_init__`.
     """
     if not isinstance(noun, type) or not is_dataclass(noun) or not _is_plain(noun):
-        message = f"{noun} is no dataclass of slots and keywords alone: make it by its class"
+        message = f"{noun} is no dataclass of slots that are all given: make it by its class"
         raise TypeError(message)
     names: dict[str, Any] = {
         "noun": noun,
-        "new": object.__new__,
         "opened": type(noun.__name__, (noun,), dict(_OPEN)),
         "MISSING": MISSING,
     }
@@ -48,17 +52,18 @@ def maker(noun: Callable[P, T]) -> Callable[P, T]:
 
 
 def _is_plain(noun: type) -> bool:
-    by_keyword = all(one.kw_only for one in fields(noun))
     reckoned = [one for one in fields(noun) if not one.init]
     told = all(one.default is one.default_factory is MISSING for one in reckoned)
-    return "__slots__" in vars(noun) and by_keyword and told
+    return "__slots__" in vars(noun) and told
 
 
 def _text(noun: type) -> str:
     parts = [one for one in fields(noun) if one.init]
+    placed = [_parameter(one) for one in parts if not one.kw_only]
+    named = [_parameter(one) for one in parts if one.kw_only]
     lines = [
-        f"def make(*, {', '.join(_parameter(one) for one in parts)}):",
-        "made = new(opened)",
+        f"def make({', '.join([*placed, *(['*'] if named else []), *named])}):",
+        "made = opened()",
         *(f"made.{one.name} = {_value(one)}" for one in parts),
         "made.__class__ = noun",
         *(["made.__post_init__()"] if hasattr(noun, "__post_init__") else []),

@@ -1,7 +1,7 @@
 """What a maker makes is what the class makes, and as frozen."""
 
 import copy
-from dataclasses import FrozenInstanceError, dataclass, field, replace
+from dataclasses import KW_ONLY, FrozenInstanceError, dataclass, field, replace
 from decimal import Decimal
 
 import pytest
@@ -76,13 +76,23 @@ def test_what_is_reckoned_when_it_is_made_is_reckoned():
     assert made.whole == 5
 
 
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    one: int
+    other: int = 2
+    _: KW_ONLY
+    third: int
+
+
+def test_what_the_class_takes_by_place_is_taken_by_place():
+    make = maker(_Placed)
+    assert make(1, third=3) == make(one=1, other=2, third=3) == _Placed(1, third=3)
+    with pytest.raises(TypeError):
+        make(1, 2, 3)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Slotless:
-    one: int
-
-
-@dataclass(frozen=True, slots=True)
-class _ByPosition:
     one: int
 
 
@@ -91,7 +101,7 @@ class _Unset:
     one: int = field(init=False, default=1)
 
 
-@pytest.mark.parametrize("noun", (_Slotless, _ByPosition, _Unset, int, len))
+@pytest.mark.parametrize("noun", (_Slotless, _Unset, int, len))
 def test_what_it_cannot_make_is_refused(noun):
     with pytest.raises(TypeError, match="make it by its class"):
         maker(noun)
