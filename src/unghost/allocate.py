@@ -33,7 +33,7 @@ from unghost.model import Claim, CloseOrder, Evidence, LifecycleKey, PositionSid
 from unghost.netting import net
 from unghost.pool import Pool, open_on, pool_of
 from unghost.quantities import step_of
-from unghost.seekers import Seeker, Sided, exit_names, seekers_of, sided_of, sound_since
+from unghost.seekers import ZERO, Seeker, Sided, exit_names, seekers_of, sided_of, sound_since
 from unghost.tiers import (
     closings_are_missing,
     give_by_exact_quantity,
@@ -128,7 +128,7 @@ def _allocate_leg(pool: Pool, seekers: Sequence[Seeker], rules: Rules) -> LegAll
         unexplained=leg.unexplained,
         orphaned=leg.orphaned,
         claims_by_order=by_order,
-        unclaimed=tuple([(name, left) for name, left in pool.left.items() if left > 0]),
+        unclaimed=tuple([(name, left) for name, left in pool.left.items() if left > ZERO]),
         withheld={one.lifecycle.key: one.withheld for one in seekers if one.withheld},
     )
 

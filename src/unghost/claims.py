@@ -18,6 +18,7 @@ _new_claim = maker(Claim)
 
 def close_order(flow: OrderFlow) -> CloseOrder:
     """The order as the audit keeps it, without its parts."""
+    accounted_by = sorted([row.order_id for row in flow.accounted_by]) if flow.accounted_by else ()
     return _new_order(
         market=flow.parts[0].fill.market,
         leg=flow.leg,
@@ -31,7 +32,7 @@ def close_order(flow: OrderFlow) -> CloseOrder:
         last_fill_at=flow.last_at,
         fill_ids=tuple([part.fill.fill_id for part in flow.parts]),
         digest=flow.digest(),
-        accounted_by=tuple(sorted([row.order_id for row in flow.accounted_by])),
+        accounted_by=tuple(accounted_by),
     )
 
 
@@ -90,11 +91,12 @@ def split_fees(
     """
     if fees is None:
         return None
+    upto = offset + part
     return tuple(
         [
             new_money(
                 currency=fee.currency,
-                amount=_running(fee.amount, offset + part, whole, place)
+                amount=_running(fee.amount, upto, whole, place)
                 - _running(fee.amount, offset, whole, place),
             )
             for fee in fees
@@ -106,4 +108,4 @@ def _running(amount: Decimal, upto: Decimal, whole: Decimal, place: Decimal) -> 
     if upto >= whole:
         return amount
     share = amount * upto
-    return (share / whole if share else share).quantize(place, rounding=ROUND_HALF_EVEN)
+    return (share / whole if share else share).quantize(place, ROUND_HALF_EVEN)

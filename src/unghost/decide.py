@@ -40,7 +40,7 @@ from unghost.gates import (
     show_key,
     unusable_fills,
 )
-from unghost.ids import DUST_ORDER, iso_milliseconds, order_id_at, to_milliseconds
+from unghost.ids import DUST_ORDER, order_id_at, stamp_of, to_milliseconds
 from unghost.makers import maker
 from unghost.model import (
     Attribution,
@@ -62,7 +62,7 @@ from unghost.model import (
 )
 from unghost.quantities import PRECISION, dust_threshold, last_place, rounded
 
-ZERO = Decimal(0)
+ZERO, _ONE = Decimal(0), Decimal(1)
 
 # Looked up once: each lifecycle is asked, and a member costs more through its class.
 _OPEN, _FILL_EVIDENCE = GateVerdict.OPEN, Reason.FILL_EVIDENCE
@@ -170,14 +170,15 @@ def _close(
 ) -> tuple[tuple[Candidate, ...], tuple[Refusal, ...]]:
     """Evidence-covered quantity always; the remainder only as dust (checklist section 4)."""
     held = [(claim, _ledger_quantity(claim.quantity, case)) for claim in claims]
-    claimed = [(claim, quantity) for claim, quantity in held if quantity > 0]
-    unit = case.evidence.ledger_unit
-    covered = sum([quantity for _, quantity in claimed], ZERO) * unit
+    claimed = [one for one in held if one[1] > ZERO]
+    covered = sum([quantity for _, quantity in claimed], ZERO) * case.evidence.ledger_unit
     remainder = case.lifecycle.open_qty - covered
+    if remainder <= ZERO:
+        return tuple([_from_claim(case, direction, *one, remainder) for one in claimed]), ()
     small = dust_threshold(case.lifecycle.open_qty, case.rules)
-    is_dust = ZERO < remainder <= small
+    is_dust = remainder <= small
     kept = ZERO if is_dust else _kept_as_fee(case, claims, leg)
-    is_fee = ZERO < remainder <= small + kept and kept > 0
+    is_fee = remainder <= small + kept and kept > 0
     left = ZERO if is_dust or is_fee else remainder
     drafts = [_from_claim(case, direction, claim, qty, left) for claim, qty in claimed]
     refusals = [_uncovered(case, leg, left, kept)] if left > 0 else []
@@ -201,7 +202,7 @@ def _kept_as_fee(case: Case, claims: Sequence[Claim], leg: LegAllocation) -> Dec
 def _ledger_quantity(quantity: Decimal, case: Case) -> Decimal:
     """Units of the ledger, cut to what its column holds: never more than was proven."""
     unit, scale = case.evidence.ledger_unit, case.rules.quantity_scale
-    if unit == 1 and scale is None:
+    if scale is None and unit == _ONE:
         return quantity
     return (quantity / unit).quantize(last_place(scale), rounding=ROUND_DOWN).normalize() + ZERO
 
@@ -343,7 +344,7 @@ def _candidate(
     key, unit = case.lifecycle.key, case.evidence.ledger_unit
     fee, currency = _single_fee(fees)
     side, moment = direction.closing_side, to_milliseconds(filled_at)
-    stamp = iso_milliseconds(moment)
+    stamp = stamp_of(moment)
     booked, open_qty = rounded(price, case.rules.price_scale), case.lifecycle.open_qty / unit
     basis: Basis = (
         ("symbol", key.symbol),
@@ -358,12 +359,12 @@ def _candidate(
         *_versions(case.lifecycle.rows),
     )
     return _new_candidate(
-        order_id=order_id_at(key.profile_id, key.trade_id, exchange_order_id, stamp),
-        key=key,
-        exchange_order_id=exchange_order_id,
-        client_order_id=client_order_id,
-        side=side,
-        position_side=direction,
+        order_id_at(key.profile_id, key.trade_id, exchange_order_id, stamp),
+        key,
+        exchange_order_id,
+        client_order_id,
+        side,
+        direction,
         quantity=quantity,
         price=booked,
         fee=fee,
@@ -393,18 +394,34 @@ Basis = tuple[tuple[str, str], ...]
 """Everything a row rests on, by names that a person understands when something has moved."""
 
 
-def _versions(rows: Iterable[LedgerRow]) -> list[tuple[str, str]]:
-    return sorted([(f"ledger row {row.order_id}", row.version) for row in rows])
+def _versions(rows: Sequence[LedgerRow]) -> list[tuple[str, str]]:
+    found = [(f"ledger row {row.order_id}", row.version) for row in rows]
+    return sorted(found) if len(found) > 1 else found
 
 
 def _fees_text(fees: tuple[Money, ...] | None) -> str:
     if fees is None:
         return "unknown"
-    return " + ".join([f"{plain(fee.amount)} {fee.currency}" for fee in fees]) or "none"
+    told = [f"{plain(fee.amount)} {fee.currency}" for fee in fees]
+    return " + ".join(told) or "none"
 
 
-def fingerprint(basis: Iterable[tuple[str, str]]) -> str:
-    """SHA-256 over the canonical JSON of the basis."""
+_ESCAPED = bytes([*range(32), *b'"\\', *range(127, 256)])
+"""What JSON in ASCII does not write as it is (DEL it does: so rare that it may go the long way)."""
+
+
+def fingerprint(basis: Basis) -> str:
+    """SHA-256 over the canonical JSON of the basis.
+
+    Texts that need no escapes are their own JSON as soon as they are in quotes. So they are joined
+    with all quotes and brackets at once, and it is good if the quotes between them are all that is
+    in it of what would have been escaped.
+    """
+    text = '"],["'.join(map('","'.join, basis))
+    if text.isascii():
+        inner = text.encode()
+        if len(inner) - len(inner.translate(None, _ESCAPED)) == 4 * len(basis) - 2:
+            return hashlib.sha256(b'[["%b"]]' % inner).hexdigest()
     pairs = [f"[{_json_text(name)},{_json_text(value)}]" for name, value in basis]
     return hashlib.sha256(f"[{','.join(pairs)}]".encode()).hexdigest()
 
@@ -428,8 +445,9 @@ def _supported(case: Case, claims: Sequence[Claim], refusals: Sequence[Refusal])
 
 
 def _ids_unique(candidates: Sequence[Candidate]) -> GateResult:
-    ids = {candidate.order_id for candidate in candidates}
-    return _uniqueness(len(candidates), len(ids))
+    count = len(candidates)
+    ids = {one.order_id for one in candidates} if count > 1 else candidates
+    return _uniqueness(count, len(ids))
 
 
 @lru_cache(maxsize=64)

@@ -91,7 +91,7 @@ def split(fills: Sequence[Fill], position: PositionReading, *, spot: bool) -> tu
             parts.append(_sided(fill))
         else:
             closed = next(replayed) if fill.closed is None else fill.closed
-            parts += _parts(fill, closed)
+            _part(parts, fill, closed)
     return tuple(parts)
 
 
@@ -131,22 +131,21 @@ def _replayed(fills: Sequence[Fill], after: Decimal) -> list[Decimal]:
         else:
             after += quantity
             reduced = after
-        found.append(min(quantity, reduced) if reduced > ZERO else ZERO)
+        most = reduced if reduced < quantity else quantity
+        found.append(most if most > ZERO else ZERO)
     found.reverse()
     return found
 
 
-def _parts(fill: Fill, closed: Decimal) -> list[FillPart]:
-    """What a fill closed, and then what it opened: the two are of opposite legs."""
-    opened_leg = _LONG if fill.side is _BUY else _SHORT
-    if not closed:
-        opened = fill.quantity - closed
-        return [_new_part(fill=fill, leg=opened_leg, closing=False, quantity=opened)]
-    parts = [_new_part(fill=fill, leg=opened_leg.opposite, closing=True, quantity=closed)]
-    if closed != fill.quantity:
-        rest = fill.quantity - closed
-        parts.append(_new_part(fill=fill, leg=opened_leg, closing=False, quantity=rest))
-    return parts
+def _part(parts: list[FillPart], fill: Fill, closed: Decimal) -> None:
+    """Add what a fill closed, and then what it opened: the two are of opposite legs."""
+    opened_leg, closed_leg = (_LONG, _SHORT) if fill.side is _BUY else (_SHORT, _LONG)
+    if closed:
+        parts.append(_new_part(fill=fill, leg=closed_leg, closing=True, quantity=closed))
+        if closed == fill.quantity:
+            return
+    rest = fill.quantity - closed
+    parts.append(_new_part(fill=fill, leg=opened_leg, closing=False, quantity=rest))
 
 
 # --- flows of one order ------------------------------------------------------------------------
@@ -186,7 +185,7 @@ class OrderFlow:
 
     def take(self, row: LedgerRow, quantity: Decimal) -> Decimal:
         """Account up to `quantity` of the row to this order; return what was taken."""
-        taken = min(quantity, self.rest)
+        taken = self.rest if self.rest < quantity else quantity
         self.accounted += taken
         rest = self.filled - self.accounted
         self.rest = rest if rest > ZERO else ZERO
@@ -195,7 +194,9 @@ class OrderFlow:
 
     def price(self) -> Decimal:
         """Volume-weighted average of the parts."""
-        cost = sum([part.quantity * part.fill.price for part in self.parts], ZERO)
+        cost = ZERO
+        for part in self.parts:
+            cost += part.quantity * part.fill.price
         return cost / self.filled
 
     def fees(self) -> tuple[Money, ...] | None:
@@ -208,7 +209,8 @@ class OrderFlow:
             for fee in told:
                 paid = totals.get(fee.currency, ZERO)
                 totals[fee.currency] = paid + part.share_of(fee.amount)
-        return tuple([new_money(currency=name, amount=totals[name]) for name in sorted(totals)])
+        names = sorted(totals) if len(totals) > 1 else totals
+        return tuple([new_money(currency=name, amount=totals[name]) for name in names])
 
     def base_fee(self) -> Decimal:
         """The fee taken in the asset itself; zero where none is told, or a rebate."""
@@ -231,8 +233,10 @@ class OrderFlow:
 
     def digest(self) -> str:
         """Changes when a fill of the order, or a row that accounts for it, changes."""
-        lines = [f"{part.fill.fill_id}|{part.fill.digest}|{part.quantity}" for part in self.parts]
-        lines += sorted([f"{row.order_id}|{row.version}" for row in self.accounted_by])
+        parts = [(part.fill, part.quantity) for part in self.parts]
+        lines = [f"{fill.fill_id}|{fill.digest}|{quantity!s}" for fill, quantity in parts]
+        if self.accounted_by:
+            lines += sorted([f"{row.order_id}|{row.version}" for row in self.accounted_by])
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -245,20 +249,21 @@ def flows(parts: Sequence[FillPart], *, base: str | None = None) -> tuple[OrderF
 
     `base` is the asset that a spot market holds, None elsewhere.
     """
-    groups: dict[tuple[str, Side, PositionSide, bool], list[FillPart]] = defaultdict(list)
+    groups: dict[tuple[str, PositionSide, bool], list[FillPart]] = defaultdict(list)
     for part in parts:
-        fill = part.fill
-        groups[fill.exchange_order_id, fill.side, part.leg, part.closing].append(part)
+        groups[part.fill.exchange_order_id, part.leg, part.closing].append(part)
     return tuple([_flow(group, base) for group in groups.values()])
 
 
 def _flow(parts: Sequence[FillPart], base: str | None) -> OrderFlow:
-    part, fill = parts[0], parts[0].fill
-    filled = sum([part.quantity for part in parts], ZERO)
-    client = _client_order_id(parts)
+    first, fill, filled = parts[0], parts[0].fill, ZERO
+    client: str | None = None
+    for part in parts:
+        filled += part.quantity
+        client = client or part.fill.client_order_id or None  # Not every fill of an order tells it.
     return _new_flow(
-        leg=part.leg,
-        closing=part.closing,
+        leg=first.leg,
+        closing=first.closing,
         side=fill.side,
         exchange_order_id=fill.exchange_order_id,
         client_order_id=client,
@@ -270,14 +275,6 @@ def _flow(parts: Sequence[FillPart], base: str | None) -> OrderFlow:
         rest=filled if filled > ZERO else ZERO,
         base=base,
     )
-
-
-def _client_order_id(parts: Sequence[FillPart]) -> str | None:
-    """The first that a part tells: not every fill of an order does."""
-    for part in parts:
-        if part.fill.client_order_id:
-            return part.fill.client_order_id
-    return None
 
 
 def _names(order_id: str, client: str | None) -> tuple[str, ...]:

@@ -178,16 +178,13 @@ def no_pending_row(case: Case) -> GateResult:
 
 
 def _pending(rows: Iterable[LedgerRow], rules: Rules) -> list[LedgerRow]:
-    return [row for row in rows if _blocks(row, rules)]
-
-
-def _blocks(row: LedgerRow, rules: Rules) -> bool:
-    """A named blocker, or a status that is neither filled nor final."""
-    return _blocking(row.status, rules.blocker_statuses)
+    blockers = rules.blocker_statuses
+    return [row for row in rows if _blocks(row.status, blockers)]
 
 
 @lru_cache(maxsize=256)
-def _blocking(status: str | None, blockers: frozenset[str]) -> bool:
+def _blocks(status: str | None, blockers: frozenset[str]) -> bool:
+    """A named blocker, or a status that is neither filled nor final."""
     is_one = rowfacts.standing_of(status) is rowfacts.Standing.BLOCKER
     return is_one or rowfacts.word(status) in blockers
 
@@ -196,13 +193,14 @@ def quiet_period(case: Case) -> GateResult:
     """The bot has left the lifecycle alone for a while, so that it is not just being written."""
     latest = _latest_touch(case.lifecycle.rows)
     recent = _is_recent(latest, case.rules, case.now)
-    return _result(
-        quiet_period,
-        GateVerdict.CLOSED if recent else GateVerdict.OPEN,
+    return new_result(
+        name="quiet_period",
+        verdict=GateVerdict.CLOSED if recent else _OPEN,
         value="no time" if latest is None else f"last touched {iso(latest)}",
         source="ledger",
-        reason=Reason.RECENT_ACTIVITY,
+        rule=_rule_of(quiet_period),
         as_of=case.evidence.as_of,
+        reason=Reason.RECENT_ACTIVITY if recent else None,
         detail=f"touched less than {case.rules.quiet_seconds} s ago" if recent else "",
     )
 
@@ -294,7 +292,7 @@ def pass_gates(
 
     `known` are results that `ask_market` has for a lifecycle of the same market.
     """
-    return tuple([known.get(gate) or gate(case) for gate in GATES])
+    return tuple([known[gate] if gate in known else gate(case) for gate in GATES])
 
 
 def first_closed(results: tuple[GateResult, ...]) -> GateResult | None:
@@ -336,7 +334,7 @@ def plain(quantity: Decimal) -> str:
     text = str(quantity)
     if "E" in text:
         text = f"{quantity:f}"
-    return text.rstrip("0").rstrip(".") if text.endswith("0") and "." in text else text
+    return text.rstrip("0").rstrip(".") if text[-1] == "0" and "." in text else text
 
 
 def show_key(key: LifecycleKey) -> str:

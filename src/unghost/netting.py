@@ -174,15 +174,20 @@ def _directions(evidence: Evidence) -> dict[tuple[str, str | None], PositionSide
     A trade_id that was used for both directions tells nothing: there each row speaks for itself.
     """
     stated: dict[tuple[str, str | None], frozenset[PositionSide]] = {}
-    for row in evidence.ledger_rows:
-        if rowfacts.action_of(row) == rowfacts.ENTRY and row.trade_id is not None:
-            name, sides = (row.profile_id, row.trade_id), rowfacts.stated_directions(row)
-            stated[name] = stated[name] | sides if name in stated else sides
     for lifecycle in evidence.lifecycles:
         if lifecycle.direction is not None:
-            name = lifecycle.key.profile_id, lifecycle.key.trade_id
-            sides = _ALONE[lifecycle.direction]
+            name, sides = (
+                (lifecycle.key.profile_id, lifecycle.key.trade_id),
+                _ALONE[lifecycle.direction],
+            )
             stated[name] = stated[name] | sides if name in stated else sides
+    for row in evidence.ledger_rows:
+        if row.trade_id is not None and rowfacts.action_of(row) == rowfacts.ENTRY:
+            name, sides = (row.profile_id, row.trade_id), rowfacts.stated_directions(row)
+            if name not in stated:
+                stated[name] = sides
+            elif stated[name] != sides:
+                stated[name] |= sides
     return {name: next(iter(sides)) for name, sides in stated.items() if len(sides) == 1}
 
 
@@ -203,9 +208,9 @@ def _distrust(
 
 
 def _named_flows(row: LedgerRow, named: _Named) -> Sequence[OrderFlow]:
-    """The flows of the exchange order that the row names by its surest id."""
-    for identity in rowfacts.linked_ids(row):
-        if identity in named:
+    """The flows of the exchange order that the row names by its surest id (`linked_ids`)."""
+    for identity in (row.exchange_order_id, row.order_id, row.client_order_id):
+        if identity is not None and identity in named:
             return named[identity]
     return ()
 

@@ -52,7 +52,8 @@ class Pool:
     def offer(self, flow: OrderFlow) -> Decimal:
         """What of the order can still be given."""
         left = self.left[flow.exchange_order_id]
-        return self.whole(left if left <= self.budget else self.budget)
+        offered = left if left <= self.budget else self.budget
+        return offered if self.step is None else self.whole(offered)
 
     def give(self, flow: OrderFlow, seeker: Seeker, tier: Attribution) -> None:
         """Give as much of the order as is there, needed and allowed."""

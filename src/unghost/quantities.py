@@ -7,6 +7,8 @@ from functools import cache
 
 from unghost.model import Evidence, Rules
 
+_ZERO = Decimal(0)
+
 PRECISION = 76
 """Digits of the arithmetic: numeric columns hold more than the 28 that Decimal keeps by default."""
 
@@ -38,4 +40,4 @@ def step_of(evidence: Evidence, rules: Rules) -> Decimal | None:
 
 def rounded(price: Decimal, scale: int | None) -> Decimal:
     """The price in the decimal places that a column of this scale holds."""
-    return price.quantize(last_place(scale), rounding=ROUND_HALF_EVEN).normalize() + Decimal(0)
+    return price.quantize(last_place(scale), ROUND_HALF_EVEN).normalize() + _ZERO

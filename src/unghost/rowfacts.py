@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 
-from unghost.ids import is_backfill_id, is_dust_row
+from unghost.ids import BACKFILL_PREFIX, is_dust_row
 from unghost.model import (
     FILLED_STATUSES,
     FINAL_STATUSES,
@@ -25,6 +25,8 @@ EXIT = "EXIT"
 
 _DIRECTION_WORDS = {"long": PositionSide.LONG, "short": PositionSide.SHORT}
 _SIDE_WORDS = {"buy": Side.BUY, "sell": Side.SELL}
+
+_ZERO = Decimal(0)
 
 
 class Standing(StrEnum):
@@ -88,7 +90,7 @@ def _action_word(action: str | None) -> str:
 
 def is_ours(row: LedgerRow) -> bool:
     """Whether we inserted the row."""
-    return is_backfill_id(row.order_id)
+    return row.order_id.startswith(BACKFILL_PREFIX)
 
 
 def is_dust(row: LedgerRow) -> bool:
@@ -104,7 +106,7 @@ def is_dust(row: LedgerRow) -> bool:
 def usable_quantity(row: LedgerRow) -> Decimal | None:
     """The quantity if it is a finite number of sane size not below zero, else None."""
     quantity = row.quantity
-    if quantity is None or not is_amount(quantity) or quantity < 0:
+    if quantity is None or not is_amount(quantity) or quantity < _ZERO:
         return None
     return quantity
 

@@ -77,7 +77,7 @@ class Seeker:
         (FAILURES 17).
         """
         self.owed = self.need if self.small and not self.claimed else self.need - self.dust
-        self.served = self.owed <= 0
+        self.served = self.owed <= ZERO
 
     def take(self, quantity: Decimal) -> None:
         """Claim so much."""
@@ -151,10 +151,12 @@ class _Scale:
         own = _own_rows(lifecycle, self.names)
         entries, others = _parted(own)
         ids, done_ids = _exit_ids(others) if others else (_NO_IDS, _NO_IDS)
-        withheld = self._withheld(own)
+        withheld = self._withheld(own) if self.leg.withheld else ZERO
         need = lifecycle.open_qty - withheld
-        shown = self._shown(entries) - self._closed_within(others)
-        bound = shown + self._held_of(entries)
+        shown = self._shown(entries)
+        if others:
+            shown -= self._closed_within(others)
+        bound = shown + (self._held_of(entries) if self.held else self.held)
         dust = dust_threshold(lifecycle.open_qty, self.rules)
         return _new_seeker(
             lifecycle=lifecycle,
@@ -166,13 +168,11 @@ class _Scale:
             ids=ids,
             done_ids=done_ids,
             shown=shown if shown > ZERO else ZERO,
-            disputed=self._disputed(first_entry_at),
+            disputed=self._disputed(first_entry_at) if self.leg.orphans else ZERO,
             bound=bound if bound > ZERO else ZERO,
         )
 
     def _withheld(self, own: Sequence[LedgerRow]) -> Decimal:
-        if not self.leg.withheld:
-            return ZERO
         names = sorted({row.order_id for row in own if rowfacts.is_counted(row)})
         return sum([self.leg.withheld.get(name, ZERO) for name in names], ZERO)
 
@@ -182,8 +182,10 @@ class _Scale:
         An ENTRY whose order never filled, or not in full, was given somebody else's exit elsewhere
         (FAILURES 10).
         """
-        proven = self.leg.proven_entries
-        return sum([proven.get(row.order_id, ZERO) for row in entries], ZERO)
+        shown, proven = ZERO, self.leg.proven_entries
+        for row in entries:
+            shown += proven.get(row.order_id, ZERO)
+        return shown
 
     def _held_of(self, entries: Sequence[LedgerRow]) -> Decimal:
         """What of the position that was held when the window began may be of these rows.
@@ -192,8 +194,6 @@ class _Scale:
         is no part of it. A window that reaches back to the first ENTRY begins just the skew before
         it, so that the fills of that ENTRY are within: one that has none there was not held.
         """
-        if not self.held:
-            return self.held
         quantities = [
             rowfacts.usable_quantity(row) or ZERO
             for row in entries
@@ -203,8 +203,6 @@ class _Scale:
 
     def _closed_within(self, others: Sequence[LedgerRow]) -> Decimal:
         """What EXIT rows of the lifecycle say was closed within the window."""
-        if not others:
-            return ZERO
         quantities = [
             rowfacts.usable_quantity(row) or ZERO
             for row in others
@@ -216,8 +214,6 @@ class _Scale:
         return sum(quantities, ZERO)
 
     def _disputed(self, first_entry_at: datetime) -> Decimal:
-        if not self.leg.orphans:
-            return ZERO
         disputed = self.leg.orphaned_since(max(first_entry_at, _EARLIEST) - ENTRY_SKEW)
         return disputed if disputed > self.rules.dust_abs_qty else ZERO
 

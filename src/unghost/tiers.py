@@ -29,7 +29,8 @@ def give_to_the_only_one(pool: Pool, seekers: Sequence[Seeker]) -> None:
     """
     if pool.in_doubt > 0:
         return
-    named = pool.foreign.union(*[one.ids | one.done_ids for one in seekers])
+    known = [names for one in seekers for names in (one.ids, one.done_ids) if names]
+    named = pool.foreign.union(*known)
     latest = _latest_of(pool, named)
     waiting = deque(one for one in seekers if not one.served and not one.small)
     alone: Seeker | None = None
@@ -208,9 +209,8 @@ def _exact_pairs(pool: Pool, seekers: Sequence[Seeker]) -> list[tuple[OrderFlow,
     """Pairs of equal quantity where neither the order nor the lifecycle has a second partner."""
     orders: dict[Decimal, list[OrderFlow]] = defaultdict(list)
     for flow in pool.free_orders():
-        if pool.is_contested(flow):
-            continue
-        orders[pool.left[flow.exchange_order_id]].append(flow)
+        if flow.exchange_order_id not in pool.contested:
+            orders[pool.left[flow.exchange_order_id]].append(flow)
     waiting: dict[Decimal, list[Seeker]] = defaultdict(list)
     for one in seekers:
         if not one.served:
@@ -226,6 +226,8 @@ def _only_pair(
 
     Lifecycles are in the order of their entry: an order that any may take, the first may take.
     """
+    if not orders:
+        return None
     taken = [flow for flow in orders if may_take(flow, seekers[0])]
     if len(taken) != 1 or (len(seekers) > 1 and may_take(taken[0], seekers[1])):
         return None

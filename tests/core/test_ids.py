@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.core.builders import NOW, PAUSED, buy, candidates, entry, evidence, sell
 
 from unghost.decide import decide, fingerprint
-from unghost.ids import DUST_ORDER, backfill_order_id, is_backfill_id
+from unghost.ids import DUST_ORDER, backfill_order_id, is_backfill_id, iso, iso_milliseconds
 from unghost.model import Rules
 
 AT = datetime(2026, 2, 1, 12, 34, 56, 789_000, tzinfo=UTC)
@@ -66,7 +66,25 @@ def test_each_part_makes_another_id():
     assert len(ids | {backfill_order_id(**parts)}) == 4
 
 
-@given(basis=st.lists(st.tuples(st.text(), st.text()), max_size=5))
+TIMES = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-3))]))
+
+
+@given(moment=TIMES)
+def test_a_time_is_told_as_iso_8601(moment):
+    assert iso(moment) == moment.isoformat()
+
+
+@given(moment=TIMES.filter(lambda one: 1 < one.year < 9999))
+def test_a_stamp_is_iso_8601_in_utc_with_three_decimals(moment):
+    utc = moment.astimezone(UTC).replace(tzinfo=None)
+    assert iso_milliseconds(moment) == f"{utc.isoformat(timespec='milliseconds')}Z"
+
+
+TEXTS = st.text() | st.text("ab1 .") | st.text('a"],[\\\n')
+"""Any, such as we have, and such as look like the JSON around them."""
+
+
+@given(basis=st.lists(st.tuples(TEXTS, TEXTS), max_size=5))
 def test_a_fingerprint_is_over_canonical_json(basis):
     """Any other tool can make it again: compact JSON, everything beyond ASCII escaped."""
     text = json.dumps([list(pair) for pair in basis], ensure_ascii=True, separators=(",", ":"))

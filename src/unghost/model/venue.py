@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from unghost.model.words import MAX_AMOUNT, FillKind, Flatness, PositionSide, Side, is_amount
+from unghost.model.words import MAX_AMOUNT, FillKind, Flatness, PositionSide, Side
 
 _NONE = Decimal(0)
 
@@ -119,7 +119,10 @@ class Fill:
     def is_execution(self) -> bool:
         """Whether something was executed, at a price: numbers that can be reckoned with."""
         quantity, price = self.quantity, self.price
-        return quantity.is_finite() and _NONE < quantity < MAX_AMOUNT and is_amount(price)
+        if not (quantity.is_finite() and price.is_finite()):
+            return False
+        # As in `is_amount`, which is not called: every fill of every window is asked this.
+        return _NONE < quantity < MAX_AMOUNT and price.copy_abs() < MAX_AMOUNT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
