@@ -20,7 +20,8 @@ from unghost.adapters.postgres.grants import SERVICE_RIGHTS, Roles, grants_text
 from unghost.adapters.postgres.ledger import PostgresLedger
 from unghost.adapters.postgres.migrations import migrate, pending_migrations
 from unghost.adapters.postgres.profiles import TradingProfiles
-from unghost.adapters.postgres.requirements import check_database
+from unghost.adapters.postgres.queue import install_queue
+from unghost.adapters.postgres.requirements import Requirement, check_database
 from unghost.errors import DatabaseError, LedgerSchemaError, UsageError
 from unghost.model import Decision
 
@@ -133,6 +134,92 @@ def test_the_script_may_be_run_again_and_takes_back_what_was_given_besides(books
     grant(books, roles)
     with pytest.raises(errors.InsufficientPrivilege):
         do(books, roles.service, "UPDATE orders SET status = 'x' WHERE false")
+
+
+@pytest.fixture
+def stranger(server) -> Iterator[str]:
+    name = f"stranger-{uuid4().hex[:10]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name)))
+    yield name
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def generous(server, roles, stranger) -> Iterator[str]:
+    """A schema in which whatever is made is everybody's, as hosted servers have it."""
+    with database_from(server, "template1") as conninfo:
+        do(conninfo, "postgres", FIT["standard"])
+        for kind in ("TABLES", "SEQUENCES", "FUNCTIONS"):
+            default = (
+                f'ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON {kind} TO "{stranger}"'
+            )
+            do(conninfo, "postgres", f"{default}, PUBLIC")
+        with closing(Database(conninfo)) as owner:
+            migrate(owner)
+            install_queue(owner)
+        yield conninfo
+
+
+BY_STRANGERS = (
+    f"SELECT unghost_set_backfill_status(ARRAY['{OURS}'], 'filled')",
+    "SELECT reconciliation_chain_append('written', '{}', '{}', '{}')",
+    "SELECT setval(pg_get_serial_sequence('reconciliation_backfill_audit', 'audit_id'), 9)",
+    "INSERT INTO trading_profile (profile_id, status, actor) VALUES ('m', 'PAUSED', 'x')",
+    "UPDATE reconciliation_backfill_audit SET evidence = '{}'",
+    "TABLE reconciliation_backfill_audit",
+    f"{REMOVE} FROM trading_profile",
+    f"{REMOVE} FROM procrastinate_jobs",
+    "SELECT nextval('procrastinate_jobs_id_seq')",
+)
+
+
+def test_what_the_schema_gave_to_everybody_is_taken_back(generous, roles, stranger):
+    do(generous, stranger, f"{REMOVE} FROM trading_profile")
+    do(generous, "postgres", f'GRANT UPDATE (status) ON trading_profile TO "{stranger}"')
+    grant(generous, roles)
+    for statement in BY_STRANGERS:
+        with pytest.raises(errors.InsufficientPrivilege):
+            do(generous, stranger, statement)
+    for statement in BY_STRANGERS[1:3]:
+        with pytest.raises(errors.InsufficientPrivilege):
+            do(generous, roles.service, statement)
+
+
+def test_the_doctor_names_who_may_do_what_nobody_but_the_owner_needs(generous, roles, stranger):
+    with closing(Database(generous)) as owner:
+        assert [one.detail.split()[0] for one in rights_of_others(owner)] == ["PUBLIC", stranger]
+        grant(generous, roles)
+        assert rights_of_others(owner) == []
+    with closing(Database(make_conninfo(generous, user=roles.service))) as service:
+        assert rights_of_others(service) == []
+
+
+def rights_of_others(database: Database) -> list[Requirement]:
+    found = [one for one in check_database(database) if one.name == "rights of others"]
+    assert all(one.verdict == "warn" and "unghost grants" in one.remedy for one in found)
+    return found
+
+
+def test_the_doctor_tells_that_new_tables_lack_their_rights(books, roles, service):
+    """As after an `unghost init` that made a table, with the rights of the release before."""
+    do(books, "postgres", f'REVOKE ALL ON reconciliation_evidence FROM "{roles.service}"')
+    failed = [one for one in check_database(service) if one.verdict == "fail"]
+    assert [one.name for one in failed] == ["rights on reconciliation_evidence"]
+
+
+def test_the_service_works_where_the_schema_gives_everything_to_everybody(generous, roles):
+    grant(generous, roles)
+    do(generous, roles.service, INSERT_OURS)
+    assert do(generous, roles.service, CANCEL) == [(OURS, "canceled")]
+    do(generous, roles.service, INSERT_BATCH)
+    do(generous, roles.service, INSERT_AUDIT)
+    with closing(Database(make_conninfo(generous, user=roles.service))) as service:
+        assert PostgresLedger(service).audit_writable()
+        assert len(PostgresLedger(service).audit_rows(batch_id="b")) == 1
+        assert verify(service).whole
+    do(generous, roles.service, "SELECT nextval('procrastinate_jobs_id_seq')")
 
 
 # --- what it cannot do -------------------------------------------------------------------------

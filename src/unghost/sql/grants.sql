@@ -120,6 +120,66 @@ ALTER FUNCTION {schema}.unghost_set_backfill_status(text[], text) OWNER TO {owne
 REVOKE ALL ON FUNCTION {schema}.unghost_set_backfill_status(text[], text) FROM PUBLIC, {reader};
 GRANT EXECUTE ON FUNCTION {schema}.unghost_set_backfill_status(text[], text) TO {service};
 
+-- name: strangers
+-- a schema may give whatever is made in it to everybody (ALTER DEFAULT PRIVILEGES); ours is not theirs
+-- Whoever else was given something here loses it; who shall read becomes a member of the reader.
+DO $$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN
+        SELECT DISTINCT
+            CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
+            c.oid::regclass::text AS name,
+            c.relkind <> 'S' OR c.relname LIKE 'procrastinate\_%' AS is_of_the_roles,
+            a.grantee
+        FROM pg_catalog.pg_class AS c
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        CROSS JOIN LATERAL (
+            SELECT x.grantee FROM aclexplode(c.relacl) AS x
+            UNION
+            SELECT x.grantee
+            FROM pg_catalog.pg_attribute AS t
+            CROSS JOIN LATERAL aclexplode(t.attacl) AS x
+            WHERE t.attrelid = c.oid
+        ) AS a
+        WHERE n.nspname = {schema_name}
+          AND c.relkind IN ('r', 'p', 'S')
+          AND (c.relname = ANY({tables}::text[]) OR c.relname LIKE 'procrastinate\_%'
+               OR EXISTS (
+                   SELECT
+                   FROM pg_catalog.pg_depend AS d
+                   JOIN pg_catalog.pg_class AS t ON t.oid = d.refobjid
+                   WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                     AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+                     AND t.relname = ANY({tables}::text[])
+               ))
+          AND a.grantee <> c.relowner
+        UNION
+        SELECT
+            'FUNCTION', p.oid::regprocedure::text, p.proname = 'unghost_set_backfill_status',
+            a.grantee
+        FROM pg_catalog.pg_proc AS p
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+        CROSS JOIN LATERAL aclexplode(p.proacl) AS a
+        WHERE n.nspname = {schema_name}
+          AND p.prosecdef
+          AND (p.proname LIKE 'reconciliation\_%' OR p.proname = 'unghost_set_backfill_status')
+          AND a.grantee <> p.proowner
+    LOOP
+        CONTINUE WHEN one.is_of_the_roles AND one.grantee IN (
+            SELECT oid FROM pg_catalog.pg_roles WHERE rolname IN ({service}, {reader})
+        );
+        EXECUTE format(
+            'REVOKE ALL ON %s %s FROM %s CASCADE', one.kind, one.name,
+            CASE one.grantee
+                WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(one.grantee))
+            END
+        );
+    END LOOP;
+END
+$$;
+
 -- name: end
 -- printed last
 COMMIT;

@@ -57,6 +57,10 @@ FROM (VALUES
     ('reconciliation_backfill_audit', 'UPDATE', 'decision'),
     ('reconciliation_chain', 'SELECT', NULL),
     ('reconciliation_chain_head', 'SELECT', NULL),
+    ('reconciliation_account', 'INSERT', NULL),
+    ('reconciliation_account', 'UPDATE', 'asked_at'),
+    ('reconciliation_evidence', 'SELECT', NULL),
+    ('reconciliation_evidence', 'INSERT', NULL),
     ('reconciliation_event', 'SELECT', NULL),
     ('reconciliation_event', 'INSERT', NULL),
     ('reconciliation_fill_file', 'SELECT', NULL),
@@ -71,3 +75,19 @@ FROM (VALUES
 WHERE to_regclass(wanted.table_name) IS NOT NULL
 GROUP BY wanted.table_name
 ORDER BY wanted.table_name;
+
+-- name: strangers
+-- who has rights on our tables that none of the three roles has; a schema may give them to everybody
+SELECT
+    CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END AS role_name,
+    array_agg(DISTINCT c.relname::text ORDER BY c.relname::text) AS tables
+FROM pg_catalog.pg_class AS c
+CROSS JOIN LATERAL aclexplode(c.relacl) AS a
+WHERE c.oid = ANY(ARRAY(SELECT to_regclass(name) FROM unnest(%(tables)s::text[]) AS name))
+  AND a.grantee NOT IN (c.relowner, current_user::regrole)
+  AND (a.grantee = 0 OR a.privilege_type IN ('DELETE', 'TRUNCATE', 'TRIGGER')
+       OR (a.privilege_type IN ('INSERT', 'UPDATE')
+           AND c.relname IN ('reconciliation_migration', 'reconciliation_chain',
+                             'reconciliation_chain_head')))
+GROUP BY a.grantee
+ORDER BY role_name;

@@ -131,12 +131,14 @@ def _parts(place: _Place, roles: Roles, names: Sequence[str]) -> Iterator[sql.Co
     for function in place.functions:
         named = sql.SQL(function)
         yield sql.SQL(_printed("function")).format(**holes, function=named)
-    yield sql.SQL(_printed("queue")).format(
-        schema_name=sql.Literal(place.schema_name),
+    told = {
+        "schema_name": sql.Literal(place.schema_name),
         **{name: sql.Literal(getattr(roles, name)) for name in ("service", "reader")},
-    )
+    }
+    yield sql.SQL(_printed("queue")).format(**told)
     yield sql.SQL(_printed("orders")).format(**holes)
     yield compose("grants", "set_status", place.shape, **holes) + sql.SQL(";")
+    yield sql.SQL(_printed("strangers")).format(tables=sql.Literal(list(place.tables)), **told)
     yield sql.SQL(_printed("end"))
 
 

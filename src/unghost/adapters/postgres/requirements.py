@@ -13,6 +13,7 @@ from typing import Final, Literal
 from psycopg.rows import DictRow
 
 from unghost.adapters.postgres.connection import Database
+from unghost.adapters.postgres.grants import SERVICE_RIGHTS
 from unghost.adapters.postgres.indexes import WORTH_IT_ROWS, missing_indexes, table_length
 from unghost.adapters.postgres.migrations import pending_migrations
 from unghost.adapters.postgres.schema import TIMES, LedgerShape, read_shape
@@ -78,9 +79,9 @@ def _examined(
         return (Requirement(name=name, verdict="fail", detail=str(error), remedy=remedy),)
 
 
-def _asked(database: Database, name: str) -> list[DictRow]:
+def _asked(database: Database, name: str, **values: object) -> list[DictRow]:
     with database.transaction(read_only=True) as connection:
-        return connection.execute(block("requirements", name)).fetchall()
+        return connection.execute(block("requirements", name), values or None).fetchall()
 
 
 def _shape(database: Database) -> LedgerShape:
@@ -264,6 +265,20 @@ def _rights_on_record(database: Database) -> Iterator[Requirement]:
         yield _rights("the tables of unghost", [], database)
 
 
+def _strangers(database: Database) -> Iterator[Requirement]:
+    """What is made in a schema may be everybody's by its default privileges."""
+    for row in _asked(database, "strangers", tables=list(SERVICE_RIGHTS)):
+        role, tables = row["role_name"], row["tables"]
+        more = f" and {len(tables) - 1} more tables" if len(tables) > 1 else ""
+        yield Requirement(
+            name="rights of others",
+            verdict="warn",
+            detail=f"{role} has rights on {tables[0]}{more} that nobody but the owner needs",
+            remedy="run what `unghost grants` prints: it takes back what others were given on the"
+            " tables of unghost",
+        )
+
+
 _CHECKS: Final = (
     _server,
     _pooler,
@@ -276,4 +291,5 @@ _CHECKS: Final = (
     _naive_times,
     _migrations,
     _rights_on_record,
+    _strangers,
 )
