@@ -81,6 +81,18 @@ def test_profiles_of_another_exchange_or_sort_of_market_are_elsewhere(tmp_path, 
     assert profiles.reference("main").no_strangers == ("main", "beta")
 
 
+@pytest.mark.parametrize("account", ("", 'account = "desk"\n'))
+def test_one_account_that_trades_two_sorts_of_market_is_two_to_each_of_them(tmp_path, account):
+    """BTCUSDT is the name of a swap and of a spot market: rows of one are none of the other's."""
+    swap = f"{EXAMPLE}{account}"
+    spot = swap.replace("profiles.main", "profiles.beta").replace('"swap"', '"spot"')
+    profiles = load(tmp_path, swap + spot)
+    for name, other in (("main", "beta"), ("beta", "main")):
+        found = profiles.reference(name)
+        assert (found.account_profiles, found.neighbours) == ((name,), ())
+        assert found.elsewhere == (other,)
+
+
 def test_one_key_is_one_account(tmp_path, monkeypatch):
     """Two names of one key would let both profiles use the same fills."""
     monkeypatch.setenv("MAIN_API_KEY", "one-and-the-same")

@@ -35,7 +35,7 @@ class Rules:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProfileRef:
-    """Which books are meant: the profile, its exchange account, and all profiles sharing it.
+    """Which books are meant: the profile, its exchange account, and all profiles sharing its fills.
 
     `neighbours` are the profiles of other accounts at the same exchange and sort of market,
     `elsewhere` those of another exchange or sort of market: their rows name no order of this one.

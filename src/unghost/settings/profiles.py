@@ -192,14 +192,14 @@ class Profiles(BaseModel):
         if profile is None:
             return ProfileRef(profile_id=name, account=f"profile:{name}", account_profiles=(name,))
         others = sorted(self.by_name.values(), key=lambda other: other.name)
-        apart = [other for other in others if other.account != profile.account]
-        near = {other.name for other in apart if other.place == profile.place}
+        near = [other for other in others if other.place == profile.place]
         return ProfileRef(
             profile_id=name,
             account=profile.account,
-            account_profiles=tuple(o.name for o in others if o.account == profile.account),
-            neighbours=tuple(other.name for other in apart if other.name in near),
-            elsewhere=tuple(other.name for other in apart if other.name not in near),
+            # One account may trade swaps and spot: BTCUSDT is then the name of two markets.
+            account_profiles=tuple(o.name for o in near if o.account == profile.account),
+            neighbours=tuple(o.name for o in near if o.account != profile.account),
+            elsewhere=tuple(other.name for other in others if other.place != profile.place),
         )
 
 
