@@ -8,8 +8,10 @@ from psycopg.conninfo import make_conninfo
 from tests.ledger_tables import QTY_ONLY, STANDARD
 
 from unghost.adapters.postgres.connection import Database
+from unghost.adapters.postgres.ledger import PostgresLedger
 from unghost.adapters.postgres.migrations import migrate
 from unghost.adapters.postgres.requirements import Requirement, check_database
+from unghost.errors import LedgerSchemaError
 
 
 def execute(database: Database, statement: str | sql.Composed) -> None:
@@ -112,12 +114,64 @@ def test_triggers_of_the_bot(database):
     assert "on_delete" not in found.detail
 
 
-def test_row_security(role, database, database_url):
-    grant(database, "SELECT ON orders", role)
+SHOWS_ALL = "CREATE POLICY everything ON orders FOR SELECT USING (true)"
+NARROWS = "CREATE POLICY mine ON orders AS RESTRICTIVE USING (profile_id = 'main')"
+
+
+@pytest.mark.parametrize(
+    ("policies", "hidden"),
+    (
+        ([], True),
+        (["CREATE POLICY mine ON orders USING (profile_id = 'main')"], True),
+        (["CREATE POLICY theirs ON orders TO pg_monitor USING (true)"], True),
+        (["CREATE POLICY adding ON orders FOR INSERT WITH CHECK (true)"], True),
+        (["CREATE POLICY adding ON orders WITH CHECK (true)"], True),
+        ([SHOWS_ALL], False),
+        ([SHOWS_ALL, "CREATE POLICY mine ON orders USING (profile_id = 'main')"], False),
+        ([SHOWS_ALL, NARROWS], True),
+        ([SHOWS_ALL, f"{NARROWS.replace('USING', 'TO pg_monitor USING')}"], False),
+        (["CREATE POLICY everything ON orders USING (true)"], False),
+    ),
+)
+def test_row_security_that_may_hide_a_row(policies, hidden, role, database, database_url):
+    grant(database, "SELECT, INSERT ON orders", role)
     execute(database, "ALTER TABLE orders ENABLE ROW LEVEL SECURITY")
+    for policy in policies:
+        execute(database, policy)
     poor = Database(make_conninfo(database_url, user=role))
-    assert named(poor, "row security").verdict == "warn"
+    found = named(poor, "row security")
+    assert found.verdict == ("fail" if hidden else "ok")
+    ledger = PostgresLedger(poor)
+    if hidden:
+        assert role in found.detail
+        with pytest.raises(LedgerSchemaError, match="a hidden EXIT looks like a ghost"):
+            ledger.open_lifecycles(["main"])
+        with pytest.raises(LedgerSchemaError, match="BYPASSRLS"), ledger.writing("main"):
+            pass
+    else:
+        assert ledger.open_lifecycles(["main"]) == ()
+    poor.close()
+
+
+def test_row_security_that_does_not_apply_to_the_role(database):
+    assert not [one for one in check_database(database) if one.name == "row security"]
+    execute(database, "ALTER TABLE orders ENABLE ROW LEVEL SECURITY")
     assert named(database, "row security").verdict == "ok"
+    assert PostgresLedger(database).open_lifecycles(["main"]) == ()
+
+
+def test_row_security_that_comes_while_a_process_runs_stops_its_writes(
+    role, database, database_url
+):
+    grant(database, "SELECT, INSERT ON orders", role)
+    poor = Database(make_conninfo(database_url, user=role))
+    ledger = PostgresLedger(poor)
+    assert ledger.open_lifecycles(["main"]) == ()
+    execute(database, "ALTER TABLE orders ENABLE ROW LEVEL SECURITY")
+    with pytest.raises(LedgerSchemaError, match="Row security"), ledger.writing("main"):
+        pass
+    with pytest.raises(LedgerSchemaError, match="Row security"):
+        ledger.open_lifecycles(["main"])
     poor.close()
 
 

@@ -2,6 +2,7 @@
 
 -- name: relation
 -- which object the name `orders` means here: the search path decides, as it does for the bot
+-- Row security shows every row to a role that a policy says `true` to, and no restrictive one less.
 SELECT
     c.oid::bigint AS oid,
     n.nspname AS schema_name,
@@ -11,9 +12,27 @@ SELECT
     EXISTS (
         SELECT FROM pg_catalog.pg_rewrite AS r
         WHERE r.ev_class = c.oid AND r.ev_type IN ('2', '3') AND r.ev_enabled <> 'D'
-    ) AS has_rules
+    ) AS has_rules,
+    row_security_active(c.oid)
+        AND (p.opened IS NOT TRUE OR p.narrowed) AS may_hide_rows,
+    current_user::text AS role_name
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL (
+    SELECT
+        bool_or(o.polpermissive AND e.shows_all) AS opened,
+        bool_or(NOT o.polpermissive AND NOT e.shows_all) AS narrowed
+    FROM pg_catalog.pg_policy AS o
+    CROSS JOIN LATERAL (
+        SELECT pg_get_expr(o.polqual, o.polrelid) IS NOT DISTINCT FROM 'true' AS shows_all
+    ) AS e
+    WHERE o.polrelid = c.oid
+      AND o.polcmd IN ('*', 'r')
+      AND EXISTS (
+          SELECT FROM unnest(o.polroles) AS r (oid)
+          WHERE r.oid = 0 OR pg_has_role(r.oid, 'USAGE')
+      )
+) AS p
 WHERE c.oid = to_regclass('orders');
 
 -- name: columns

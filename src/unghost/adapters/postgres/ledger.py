@@ -19,7 +19,7 @@ from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.known import KnownLifecycles
 from unghost.adapters.postgres.reading import Reader, Session
 from unghost.adapters.postgres.schema import LedgerShape, read_shape
-from unghost.adapters.postgres.statements import printable, require_readable, require_writable
+from unghost.adapters.postgres.statements import printable, require_whole, require_writable
 from unghost.adapters.postgres.writing import (
     PostgresWriteTransaction,
     take_write_lock,
@@ -84,7 +84,7 @@ class PostgresLedger(Reader):
 
     def _in(self, conn: Connection[dict[str, Any]]) -> Session:
         shape = self._shape or read_shape(conn)
-        require_readable(shape)
+        require_whole(shape)
         self._shape = shape
         return Session(conn=conn, shape=shape)
 

@@ -95,13 +95,15 @@ class Column:
 class LedgerShape:
     """What `orders` looks like. `problems` are sentences; with any, nothing may be written.
 
-    `order_id_unique`: ON CONFLICT (order_id) has an index to rest on.
+    `order_id_unique`: ON CONFLICT (order_id) has an index to rest on. `hiding` says in a sentence
+    that row security may keep rows from us; then nothing may be concluded from what is read either.
     """
 
     columns: Mapping[str, Column] = field(hash=False)
     order_id_unique: bool
     problems: tuple[str, ...] = ()
     schema_name: str | None = None
+    hiding: str = ""
 
     def has(self, name: str) -> bool:
         """Whether the table has this column."""
@@ -176,6 +178,18 @@ def read_shape(connection: Connection[DictRow]) -> LedgerShape:
         order_id_unique=shape.order_id_unique,
         problems=tuple(_problems(shape, relation, indexes)),
         schema_name=shape.schema_name,
+        hiding=_hiding(relation),
+    )
+
+
+def _hiding(relation: DictRow) -> str:
+    """An EXIT that a policy hides would make a ghost of what is none."""
+    if not relation["may_hide_rows"]:
+        return ""
+    return (
+        f"Row security of orders may hide rows from role {relation['role_name']}, and a hidden EXIT"
+        " looks like a ghost: use a role with BYPASSRLS, or give this one a policy that shows it"
+        " every row (FOR SELECT USING (true))."
     )
 
 
@@ -217,6 +231,7 @@ def _is_arbiter(index: DictRow) -> bool:
 
 
 def _problems(shape: LedgerShape, relation: DictRow, indexes: Sequence[DictRow]) -> Iterator[str]:
+    yield from filter(None, (_hiding(relation),))
     yield from _kind_problems(relation)
     yield from _missing_columns(shape)
     yield from _unfit_numbers(shape)

@@ -27,6 +27,7 @@ __all__ = [
     "compose_open",
     "printable",
     "require_readable",
+    "require_whole",
     "require_writable",
     "suits",
 ]
@@ -138,6 +139,13 @@ def require_readable(shape: LedgerShape) -> None:
         missing.append("quantity or qty")
     if missing:
         raise LedgerSchemaError(f"the orders table lacks {', '.join(missing)}")
+
+
+def require_whole(shape: LedgerShape) -> None:
+    """Raise LedgerSchemaError where rows may be hidden: nothing follows from a part of a ledger."""
+    require_readable(shape)
+    if shape.hiding:
+        raise LedgerSchemaError(shape.hiding)
 
 
 def require_writable(shape: LedgerShape) -> None:
