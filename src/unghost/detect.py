@@ -50,35 +50,9 @@ def _direction(entries: Sequence[LedgerRow]) -> PositionSide | None:
 
 def _defects(lifecycle: Lifecycle, entries: Sequence[LedgerRow]) -> Iterator[str]:
     for row in own_rows(lifecycle):
-        yield from _row_defects(row)
+        yield from rowfacts.defects(row)
     stated = {side for row in entries for side in rowfacts.stated_directions(row)}
     if len(stated) > 1:
         yield "its ENTRY rows speak for both sides"
     if not lifecycle.open_qty.is_finite():
         yield f"its open quantity is {lifecycle.open_qty}"
-
-
-def _row_defects(row: LedgerRow) -> Iterator[str]:
-    status = rowfacts.standing(row)
-    if status is rowfacts.Standing.FINAL:
-        return
-    action = rowfacts.action_of(row)
-    if action in {rowfacts.ENTRY, rowfacts.EXIT} and row.action != action:
-        yield f"row {row.order_id} spells its action {row.action!r} where {action} is counted"
-    if action not in {rowfacts.ENTRY, rowfacts.EXIT} and row.quantity:
-        yield f"row {row.order_id} has the action {row.action!r}, neither ENTRY nor EXIT"
-    if status is rowfacts.Standing.FILLED:
-        yield from _filled_row_defects(row)
-
-
-def _filled_row_defects(row: LedgerRow) -> Iterator[str]:
-    if not rowfacts.is_counted(row):
-        yield f"row {row.order_id} spells its status {row.status!r}, which is not counted as filled"
-    if rowfacts.usable_quantity(row) is None:
-        yield f"row {row.order_id} is filled with quantity {_shown(row)}"
-    if row.at is None:
-        yield f"row {row.order_id} has neither filled_at nor created_at"
-
-
-def _shown(row: LedgerRow) -> str:
-    return "NULL" if row.quantity is None else str(row.quantity)

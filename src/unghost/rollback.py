@@ -21,7 +21,9 @@ from unghost.model import (
     LedgerRow,
     LifecycleKey,
     PauseReading,
+    PositionReading,
     ProfileRef,
+    Reason,
     Rules,
     StatusChange,
 )
@@ -131,8 +133,11 @@ def reinstate(
         return ()
     _require_pause(desk, desk.pause.read(desk.profile.profile_id))
     flat = {one.key.symbol for one in preview.changes}
-    _require_flat(desk, sorted(flat))
+    seen = _look(desk, sorted(flat))
+    _require_flat(desk, seen)
     with desk.ledger.writing(desk.profile.account) as transaction:
+        # Waiting for another writer may have made the readings too old, as for an apply.
+        _require_flat(desk, seen)
         _require_own_pause(desk, transaction)
         changes = transaction.reinstate(batch_id, actor=actor, trade_id=trade_id)
         # A refusal from here on undoes the statement above: it saw what nobody had looked at.
@@ -151,14 +156,22 @@ def _require_seen(changes: Sequence[StatusChange], flat: set[str]) -> None:
 def _require_calm(
     desk: UndoDesk, transaction: WriteTransaction, changes: Sequence[StatusChange]
 ) -> None:
-    """What is on its way would close the lifecycle by itself, as for an apply (checklist 2)."""
+    """What is on its way would close the lifecycle by itself, and what cannot be judged may have
+    closed it: the sums count only what is spelt as the checklist spells it (checklist 2).
+    """
     trades = {(one.key.profile_id, one.key.trade_id) for one in changes}
+    symbols = {one.key.symbol for one in changes}
     rows = transaction.rows_of_trades(trades)
     now = desk.clock()
     for profile_id, trade_id in sorted(trades):
         doubt = activity_doubt(rows[profile_id, trade_id], desk.rules, now)
         if doubt is not None:
             raise RefusedError(f"The bot is at work on lifecycle {trade_id} ({doubt}).")
+        own = [row for row in rows[profile_id, trade_id] if row.symbol in symbols]
+        defects = [one for row in own for one in rowfacts.defects(row)]
+        if defects:
+            told = f"{'; '.join(defects)} ({Reason.INVALID_LEDGER_ROW})"
+            raise RefusedError(f"Lifecycle {trade_id} cannot be judged: {told}.")
 
 
 def _require_own_pause(desk: UndoDesk, transaction: WriteTransaction) -> None:
@@ -176,16 +189,27 @@ def _require_pause(desk: UndoDesk, reading: PauseReading) -> None:
         raise RefusedError(message)
 
 
-def _require_flat(desk: UndoDesk, symbols: Sequence[str]) -> None:
+Seen = Mapping[str, tuple[PositionReading | None, str]]
+"""Each symbol with what the exchange says of its position, and why it says nothing."""
+
+
+def _look(desk: UndoDesk, symbols: Sequence[str]) -> Seen:
     markets = desk.exchange.resolve(symbols)
     readings = desk.exchange.positions([one for one in markets.values() if one is not None])
-    now = desk.clock()
+    seen: dict[str, tuple[PositionReading | None, str]] = {}
     for symbol in symbols:
         market = markets.get(symbol)
         reading = readings.get(market.unified) if market is not None else None
+        detail = reading.detail if reading is not None else ""
+        seen[symbol] = reading, detail if market is not None else markets.why_not(symbol)
+    return seen
+
+
+def _require_flat(desk: UndoDesk, seen: Seen) -> None:
+    now = desk.clock()
+    for symbol, (reading, detail) in seen.items():
         doubt = flat_doubt(reading, desk.rules, now)
         if doubt is not None:
-            detail = markets.why_not(symbol) if market is None else reading and reading.detail
             message = f"{symbol} is not proven flat ({doubt}{f': {detail}' if detail else ''})"
             raise RefusedError(message)
 

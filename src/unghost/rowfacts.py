@@ -6,6 +6,7 @@ row's text goes through here, so that two stages can never understand the same r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
@@ -151,3 +152,30 @@ def linked_ids(row: LedgerRow) -> tuple[str, ...]:
     """The ids by which the row may name an exchange order, the surest first."""
     ids = (row.exchange_order_id, row.order_id, row.client_order_id)
     return tuple(dict.fromkeys(filter(None, ids)))
+
+
+def defects(row: LedgerRow) -> Iterator[str]:
+    """Why the row cannot be judged, in sentences; a final row says nothing and has none."""
+    status = standing(row)
+    if status is Standing.FINAL:
+        return
+    action = action_of(row)
+    if action in {ENTRY, EXIT} and row.action != action:
+        yield f"row {row.order_id} spells its action {row.action!r} where {action} is counted"
+    if action not in {ENTRY, EXIT} and row.quantity:
+        yield f"row {row.order_id} has the action {row.action!r}, neither ENTRY nor EXIT"
+    if status is Standing.FILLED:
+        yield from _filled_row_defects(row)
+
+
+def _filled_row_defects(row: LedgerRow) -> Iterator[str]:
+    if not is_counted(row):
+        yield f"row {row.order_id} spells its status {row.status!r}, which is not counted as filled"
+    if usable_quantity(row) is None:
+        yield f"row {row.order_id} is filled with quantity {_shown(row)}"
+    if row.at is None:
+        yield f"row {row.order_id} has neither filled_at nor created_at"
+
+
+def _shown(row: LedgerRow) -> str:
+    return "NULL" if row.quantity is None else str(row.quantity)

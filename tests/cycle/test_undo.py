@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -220,6 +222,38 @@ def test_a_reinstate_does_not_close_more_than_was_opened(bench, applied):
         redo(bench, applied)
     assert standing(bench) == []
     assert redo(bench, applied, trade_id="t-2") == ["t-2"]
+
+
+@pytest.mark.parametrize(
+    "spelling", ({"status": "FILLED"}, {"action": "exit"}, {"action": "Close"}, {"quantity": None})
+)
+def test_a_reinstate_leaves_a_lifecycle_alone_whose_exit_the_sums_do_not_count(
+    bench, applied, spelling
+):
+    undo(bench, applied)
+    row = {"action": "EXIT", "quantity": "0.5", "at": hours_ago(3)} | spelling
+    order = bench.book("t-1", row.pop("action"), row.pop("quantity"), **row)
+    with pytest.raises(RefusedError, match=rf"t-1 cannot be judged: row {order} .*invalid_ledger"):
+        redo(bench, applied)
+    assert standing(bench) == []
+    assert redo(bench, applied, trade_id="t-2") == ["t-2"]
+
+
+def test_a_reinstate_that_waited_longer_than_a_reading_lasts_writes_nothing(bench, applied):
+    undo(bench, applied)
+    desk = bench.at(reading_max_age_seconds=1)
+    account = desk.profile.account
+    with ThreadPoolExecutor(1) as pool:
+        with bench.new_desk().ledger.writing(account):
+            waiting = pool.submit(reinstate, desk, applied, actor="tester")
+            is_waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            while bench.rows(is_waiting) == [(0,)] and not waiting.done():
+                time.sleep(0.05)
+            time.sleep(1.1)
+        with pytest.raises(RefusedError, match=r"not proven flat \(exchange_state_unknown"):
+            waiting.result()
+    assert standing(bench) == []
+    assert sorted(redo(bench, applied)) == ["t-1", "t-2"]
 
 
 def take_the_fills_meanwhile(bench: Bench) -> str:
