@@ -231,7 +231,13 @@ class Ledger(LedgerReader, Protocol):
         decision: Decision | None = None,
         limit: int | None = None,
     ) -> tuple[AuditRow, ...]:
-        """Audit rows, newest first."""
+        """Audit rows, newest first. Raises DatabaseError that names a row nobody can read."""
+        ...
+
+    def batch_holds(
+        self, batch_id: str, *, trade_id: str | None = None, order_id: str | None = None
+    ) -> bool:
+        """Whether the batch has such a row, however odd the others are."""
         ...
 
     def chain_head(self) -> ChainHead:

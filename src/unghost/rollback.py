@@ -26,6 +26,7 @@ from unghost.model import (
     Reason,
     Rules,
     StatusChange,
+    is_amount,
 )
 from unghost.ports import Clock, Exchange, Ledger, PauseGate, WriteTransaction
 from unghost.selection import spellings
@@ -235,11 +236,10 @@ def require_batch(desk: UndoDesk, batch_id: str) -> Batch:
 def _require_rows(
     ledger: Ledger, batch_id: str, *, trade_id: str | None, order_id: str | None
 ) -> None:
-    rows = ledger.audit_rows(batch_id=batch_id)
-    if trade_id is not None and all(row.trade_id != trade_id for row in rows):
+    if trade_id is not None and not ledger.batch_holds(batch_id, trade_id=trade_id):
         message = f"Batch {batch_id} has no lifecycle {trade_id!r}: see `unghost audit --batch`."
         raise UsageError(message)
-    if order_id is not None and all(row.backfill_order_id != order_id for row in rows):
+    if order_id is not None and not ledger.batch_holds(batch_id, order_id=order_id):
         message = f"Batch {batch_id} has no row {order_id!r}: see `unghost audit --batch`."
         raise UsageError(message)
 
@@ -308,31 +308,64 @@ def _strange_holders(
 
 
 def _proofs(ledger: Ledger, changes: Sequence[StatusChange]) -> list[_Proof]:
-    """One proof per exchange order that the rows rest on; dust rests on none."""
+    """One proof per exchange order that the rows rest on; dust rests on none.
+
+    Raises RefusedError where the record does not say what an order of theirs filled.
+    """
     wanted = {one.order_id for one in changes}
     batches = sorted({name for one in changes for name in (one.batch_id, one.first_batch_id)})
+    rows = [row for name in batches for row in ledger.audit_rows(batch_id=name)]
+    named = [row for row in rows if row.backfill_order_id in wanted and _names_an_order(row)]
     found: dict[tuple[str | None, str], _Proof] = {}
-    for row in (row for name in batches for row in ledger.audit_rows(batch_id=name)):
-        proof = _proof(row) if row.backfill_order_id in wanted else None
+    proven: set[str | None] = set()
+    for row in named:
+        proof = _proof(row)
         if proof is not None:
             found.setdefault((proof.market, proof.exchange_order_id), proof)
+            proven.add(row.backfill_order_id)
+    for row in named:
+        if row.backfill_order_id not in proven:
+            raise RefusedError(_unproven(row))
     return list(found.values())
 
 
+def _names_an_order(row: AuditRow) -> bool:
+    return row.exchange_order_id not in {None, DUST_ORDER}
+
+
+def _unproven(row: AuditRow) -> str:
+    return (
+        f"Audit row {row.audit_id} does not say how much exchange order {row.exchange_order_id}"
+        f" filled, on which {row.backfill_order_id} rests: `unghost audit verify` tells whether the"
+        " record was changed"
+    )
+
+
 def _proof(row: AuditRow) -> _Proof | None:
-    name = row.exchange_order_id
-    if name is None or name == DUST_ORDER:
+    """What the row's own account says of its order; None where nobody can read that."""
+    try:
+        (order,) = [
+            one
+            for one in row.evidence["orders"]
+            if one["exchange_order_id"] == row.exchange_order_id
+        ]
+        return _Proof(
+            market=row.evidence.get("market"),
+            exchange_order_id=order["exchange_order_id"],
+            client_order_id=row.exchange_client_order_id,
+            filled=_amount(order["filled"]),
+            unit=_amount(row.evidence.get("ledger_unit", "1")),
+        )
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return None
-    for order in row.evidence.get("orders", ()):
-        if order["exchange_order_id"] == name:
-            return _Proof(
-                market=row.evidence.get("market"),
-                exchange_order_id=name,
-                client_order_id=row.exchange_client_order_id,
-                filled=Decimal(order["filled"]),
-                unit=Decimal(row.evidence.get("ledger_unit", "1")),
-            )
-    return None
+
+
+def _amount(told: str) -> Decimal:
+    """Raises ValueError for what is no amount: NaN would compare with nothing."""
+    found = Decimal(told)
+    if not is_amount(found):
+        raise ValueError(told)
+    return found
 
 
 def _holds(row: LedgerRow, proof: _Proof, unified: Mapping[str, str]) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from tests.cycle.bench import ETH, ETH_NATIVE, PROFILE, Bench, batch_id, hours_ago, told
 
 from unghost.demo.venue import Fault, FaultKind
-from unghost.errors import BatchNotFoundError, RefusedError, UsageError
+from unghost.errors import BatchNotFoundError, DatabaseError, RefusedError, UsageError
 from unghost.model import Decision, Reason
 from unghost.rollback import preview_reinstate, preview_rollback, reinstate, roll_back
 
@@ -325,6 +325,70 @@ def test_dust_is_reinstated_with_its_claims(bench):
 
 
 # --- invariant 6 -------------------------------------------------------------------------------
+
+
+# --- a record in which somebody has written ----------------------------------------------------
+
+ODD_ROW = """
+INSERT INTO reconciliation_backfill_audit (batch_id, profile_id, symbol, trade_id, decision, reason,
+    actor, backfill_order_id, filled_at, evidence)
+VALUES (%s, 'main', 'BTCUSDT', 't-odd', 'NO_GO', %s, 'nobody', 'BFILL-odd', %s, %s)
+"""
+REWRITTEN = """
+ALTER TABLE reconciliation_backfill_audit DISABLE TRIGGER USER;
+UPDATE reconciliation_backfill_audit SET evidence = '{}' WHERE trade_id = 't-1'
+"""
+
+
+@pytest.mark.parametrize(
+    ("odd", "readable"),
+    (
+        (("no reason of ours", None, "{}"), False),
+        (("fill_evidence", "infinity", "{}"), False),
+        (("fill_evidence", "4713-01-01 BC", "{}"), False),
+        (("fill_evidence", None, "[]"), True),
+        (("fill_evidence", None, '{"shared": 5}'), True),
+    ),
+)
+def test_a_row_of_the_record_that_nobody_can_read_stops_no_rollback(bench, applied, odd, readable):
+    bench.run(ODD_ROW, applied, *odd)
+    assert preview_rollback(bench.desk, applied, trade_id="t-1").reopens
+    assert undo(bench, applied, trade_id="t-1") == ["t-1"]
+    assert undo(bench, applied) == ["t-2"]
+    with pytest.raises(UsageError, match="has no lifecycle 't-8'"):
+        undo(bench, applied, trade_id="t-8")
+    if readable:
+        assert sorted(redo(bench, applied)) == ["t-1", "t-2"]
+    else:
+        with pytest.raises(DatabaseError, match="cannot be read"):
+            redo(bench, applied)
+        assert standing(bench) == []
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    (
+        "{}",
+        "[]",
+        "null",
+        '{"orders": [{}]}',
+        '{"orders": 5}',
+        '{"orders": [{"exchange_order_id": "{order}"}]}',
+        '{"orders": [{"exchange_order_id": "{order}", "filled": "NaN"}]}',
+        '{"orders": [{"exchange_order_id": "{order}", "filled": "x"}]}',
+        '{"orders": [{"exchange_order_id": "{order}", "filled": "1"}], "ledger_unit": null}',
+    ),
+)
+def test_a_reinstate_of_a_row_whose_proof_was_taken_away_is_refused(bench, evidence):
+    _, close = bench.ghost("t-1")
+    bench.pause()
+    first = batch_id(bench.apply())
+    assert undo(bench, first) == ["t-1"]
+    mangled = evidence.replace("{order}", close).replace("'", "''")
+    bench.run(REWRITTEN.replace("{}", mangled))
+    with pytest.raises(RefusedError, match="does not say how much exchange order"):
+        redo(bench, first)
+    assert standing(bench) == []
 
 
 def test_invariant_6_only_status_updated_at_and_reverted_at_ever_differ(bench, applied):

@@ -48,6 +48,16 @@ WHERE a.batch_id = %(batch_id)s
   AND (%(order_id)s::text IS NULL OR a.backfill_order_id = %(order_id)s)
 ORDER BY {order_id}, a.audit_id;
 
+-- name: holds
+-- whether the batch has such a row at all; what else stands in its rows is not looked at
+SELECT EXISTS (
+    SELECT
+    FROM reconciliation_backfill_audit
+    WHERE batch_id = %(batch_id)s
+      AND (%(trade_id)s::text IS NULL OR trade_id = %(trade_id)s)
+      AND (%(order_id)s::text IS NULL OR backfill_order_id = %(order_id)s)
+) AS holds;
+
 -- name: lock_undoing
 -- one undo at a time: row locks would demand a right on orders that the service is not given
 SELECT pg_advisory_xact_lock(hashtextextended('unghost undo', 0));

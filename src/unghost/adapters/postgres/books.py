@@ -8,9 +8,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC
-from typing import Any
+from typing import Any, Final
 
-from psycopg import Connection, errors
+from psycopg import Connection, DataError, errors
 
 from unghost.adapters.postgres import arrays
 from unghost.adapters.postgres.json_values import clean, json_text
@@ -206,16 +206,29 @@ def _origin(candidate: Candidate | None) -> tuple[object, ...]:
 def find_audit_rows(
     conn: Connection[dict[str, Any]], *, limit: int | None, **filters: str | None
 ) -> tuple[AuditRow, ...]:
-    """Audit rows that match every filter that is not None, newest first."""
+    """Audit rows that match every filter that is not None, newest first.
+
+    Raises DatabaseError where one of them is none of ours: a word or a time that nobody can read.
+    """
     parameters = {**filters, "limit": limit}
-    found = conn.execute(of_whole_audit("books", "audit_rows"), parameters).fetchall()
+    try:
+        found = conn.execute(of_whole_audit("books", "audit_rows"), parameters).fetchall()
+    except DataError as odd:
+        raise DatabaseError(f"a row of the audit cannot be read ({odd}): {_LOOK}") from odd
     return tuple(map(audit_row, found))
 
 
+_LOOK: Final = "`unghost audit verify` tells whether the record was changed"
+
+
 def audit_row(row: Mapping[str, Any]) -> AuditRow:
-    """One row as the database gives it."""
+    """One row as the database gives it. Raises DatabaseError for a word that is none of ours."""
     times = {name: utc_or_none(row[name]) for name in ("filled_at", "created_at", "reverted_at")}
-    words = {"decision": Decision(row["decision"]), "reason": Reason(row["reason"])}
+    try:
+        words = {"decision": Decision(row["decision"]), "reason": Reason(row["reason"])}
+    except ValueError as odd:
+        named = f"audit row {row['audit_id']} of batch {row['batch_id']}"
+        raise DatabaseError(f"{named} cannot be read ({odd}): {_LOOK}") from odd
     return AuditRow(**{**row, **times, **words})
 
 

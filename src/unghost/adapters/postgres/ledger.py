@@ -246,6 +246,13 @@ class PostgresLedger(Reader):
 
     # undo --------------------------------------------------------------------------------------
 
+    def batch_holds(
+        self, batch_id: str, *, trade_id: str | None = None, order_id: str | None = None
+    ) -> bool:
+        """Whether the batch has such a row, however odd the others are."""
+        with self._session() as session:
+            return undo.holds(session, batch_id, trade_id=trade_id, order_id=order_id)
+
     def rollback_preview(
         self, batch_id: str, *, trade_id: str | None = None, order_id: str | None = None
     ) -> tuple[StatusChange, ...]:

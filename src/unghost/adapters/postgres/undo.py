@@ -19,7 +19,7 @@ from unghost.errors import DatabaseError, LedgerSchemaError, RefusedError
 from unghost.ids import is_backfill_id
 from unghost.model import Decision, LifecycleKey, StatusChange
 
-__all__ = ["preview_reinstate", "preview_rollback", "reinstate", "rollback"]
+__all__ = ["holds", "preview_reinstate", "preview_rollback", "reinstate", "rollback"]
 
 CANCELED: Final = "canceled"
 FILLED: Final = "filled"
@@ -118,6 +118,13 @@ def _over_closing_sentence(row: dict[str, Any], changes: Sequence[StatusChange])
         f"{row['symbol']} {row['trade_id']} entered {row['entry_qty']}"
         f" and would have left {row['exit_qty']} ({named})"
     )
+
+
+def holds(session: Session, batch_id: str, *, trade_id: str | None, order_id: str | None) -> bool:
+    """Whether the batch has a row of this trade_id, or of this id of ours."""
+    limits = {"trade_id": trade_id, "order_id": order_id}
+    (found,) = session.rows("undo", "holds", batch_id=batch_id, **limits)
+    return bool(found["holds"])
 
 
 # --- both --------------------------------------------------------------------------------------
