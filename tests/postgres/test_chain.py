@@ -354,6 +354,105 @@ def test_what_gets_past_the_guards_is_found_and_named(database, statement, told)
     assert re.search(told, found.breaks[0]), found.breaks
 
 
+AUDIT = "ALTER TABLE reconciliation_backfill_audit"
+CHAIN = "ALTER TABLE reconciliation_chain"
+NAKED = (
+    f"{AUDIT} DROP CONSTRAINT reconciliation_backfill_audit_pkey,"
+    " ALTER audit_id DROP IDENTITY, ALTER evidence DROP NOT NULL, ALTER actor DROP NOT NULL,"
+    " ALTER created_at DROP NOT NULL, ALTER decision DROP NOT NULL;"
+    f"{AUDIT} ALTER audit_id DROP NOT NULL;"
+    f"{CHAIN} ALTER audit_ids DROP NOT NULL, ALTER states DROP NOT NULL, ALTER hash DROP NOT NULL,"
+    " ALTER created_at DROP NOT NULL, ALTER version DROP NOT NULL;"
+    "ALTER TABLE reconciliation_chain_head DROP CONSTRAINT reconciliation_chain_head_pkey,"
+    " ALTER seq DROP NOT NULL, ALTER hash DROP NOT NULL;"
+    "ALTER TABLE reconciliation_evidence ALTER body DROP NOT NULL;"
+)
+"""What an owner can do to the tables first, so that they hold anything."""
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    (
+        ("DELETE FROM reconciliation_chain_head", "the chain has 0 heads instead of one"),
+        (
+            "INSERT INTO reconciliation_chain_head TABLE reconciliation_chain_head",
+            "the chain has 2 heads instead of one",
+        ),
+        ("UPDATE reconciliation_chain_head SET seq = NULL, hash = NULL", "the end differs"),
+        ("UPDATE reconciliation_chain_head SET seq = -9223372036854775808", "the end differs"),
+        ("UPDATE reconciliation_chain SET audit_ids = NULL WHERE seq = 2", "link 2 is not what"),
+        (
+            "UPDATE reconciliation_chain SET audit_ids = ARRAY[NULL, 1]::bigint[] WHERE seq = 2",
+            r"link 2 \(audit row 1, .* is not what",
+        ),
+        (
+            "UPDATE reconciliation_chain SET audit_ids = ARRAY[[1], [2]]::bigint[] WHERE seq = 2",
+            "link 2 is not what",
+        ),
+        ("UPDATE reconciliation_chain SET states = NULL WHERE seq = 2", "link 2 .* is not what"),
+        ("UPDATE reconciliation_chain SET digests = '{}' WHERE seq = 2", "link 2 .* is not what"),
+        ("UPDATE reconciliation_chain SET hash = NULL WHERE seq = 2", "link 2 .* is not what"),
+        ("UPDATE reconciliation_chain SET hash = 'short' WHERE seq = 2", "link 2 .* is not what"),
+        ("UPDATE reconciliation_chain SET version = NULL WHERE seq = 2", "has version None"),
+        ("UPDATE reconciliation_chain SET created_at = NULL WHERE seq = 2", "link 2 .* is not"),
+        (
+            "UPDATE reconciliation_chain SET created_at = '-infinity' WHERE seq = 2",
+            "link 2 .* is not what",
+        ),
+        (
+            f"{CHAIN} ALTER hash TYPE bytea USING hash::bytea",
+            "link 1 .* is not what was hashed",
+        ),
+        (
+            (
+                "INSERT INTO reconciliation_backfill_audit OVERRIDING SYSTEM VALUE"
+                " SELECT * FROM reconciliation_backfill_audit WHERE audit_id = 2"
+            ),
+            "audit row 2 stands there more than once",
+        ),
+        (
+            "UPDATE reconciliation_backfill_audit SET audit_id = NULL WHERE audit_id = 2",
+            "audit row 2 is in link 6 of the chain, and not in the audit",
+        ),
+        ("UPDATE reconciliation_backfill_audit SET decision = NULL", "audit row 1 .* says"),
+        ("UPDATE reconciliation_backfill_audit SET evidence = NULL", "audit row 1 .* is not what"),
+        ("UPDATE reconciliation_backfill_audit SET evidence = 'null'", "audit row 1 .* is not"),
+        ("UPDATE reconciliation_backfill_audit SET evidence = '[]'", "audit row 1 .* is not what"),
+        (
+            (
+                "UPDATE reconciliation_backfill_audit"
+                " SET evidence = jsonb_build_object('a', repeat('x', 10000000)) WHERE audit_id = 1"
+            ),
+            "audit row 1 .* is not what",
+        ),
+        (
+            (
+                "UPDATE reconciliation_backfill_audit SET filled_at = 'infinity', price = 'NaN',"
+                " created_at = '290000-01-01', fee = '-Infinity'"
+            ),
+            "audit row 1 .* is not what",
+        ),
+        ("INSERT INTO reconciliation_evidence VALUES ('x', NULL)", "evidence x is not what"),
+        ("INSERT INTO reconciliation_evidence VALUES ('x', '{}')", "evidence x is not what"),
+    ),
+)
+def test_whatever_an_owner_makes_of_the_tables_is_a_break_with_a_name(database, statement, told):
+    a_history(database)
+    past_the_guards(database, f"{NAKED} {statement}")
+    found = verify(database)
+    assert any(re.search(told, one) for one in found.breaks[:2]), found.breaks
+
+
+@pytest.mark.parametrize("at", ("infinity", "-infinity", "4713-01-01 10:00:00.5 BC", "10000-01-01"))
+def test_a_time_that_no_calendar_of_ours_has_is_hashed_as_it_was_written(database, at):
+    a_history(database)
+    with database.transaction() as conn:
+        conn.execute(
+            FORGED.replace("actor)", "actor, filled_at)").replace("'anna'", "'anna', %s"), (at,)
+        )
+    assert verify(database).whole
+
+
 def test_a_cut_off_end_shows_beside_a_head_that_was_kept(database):
     """Rows, links and head taken away together leave no trace but the head in a log."""
     ledger = a_history(database)

@@ -8,16 +8,19 @@ Rows and links are streamed: the memory needed does not grow with the record.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
+from operator import itemgetter
 from typing import Any, Final
 
 from psycopg import Connection
 
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.sql_blocks import block
+from unghost.errors import DatabaseError
 from unghost.model import ChainHead
 
 __all__ = [
@@ -36,7 +39,9 @@ VERSION: Final = 1
 BEFORE_THE_FIRST: Final = ChainHead(seq=0, hash="0" * 64)
 MOST_BREAKS: Final = 20
 _PAGE: Final = 500
+_COUNT: Final = re.compile("[0-9]{1,18}")
 
+_BEFORE_CHRIST: Final = " BC"
 _NUMBERS: Final = frozenset({"filled_qty", "open_qty", "remainder_qty", "price", "fee"})
 _TIMES: Final = frozenset({"filled_at", "created_at", "reverted_at"})
 _FIXED: Final = (
@@ -80,9 +85,19 @@ class Verification:
 
 
 def chain_head(conn: Connection[dict[str, Any]]) -> ChainHead:
-    """Where the chain ends now."""
-    (row,) = conn.execute(block("chain", "head")).fetchall()
-    return ChainHead(**row)
+    """Where the chain ends now. Raises DatabaseError where that is not one place."""
+    heads = _heads(conn)
+    if len(heads) != 1:
+        raise DatabaseError(_not_one(heads))
+    return heads[0]
+
+
+def _heads(conn: Connection[dict[str, Any]]) -> list[ChainHead]:
+    return [ChainHead(**row) for row in conn.execute(block("chain", "head")).fetchall()]
+
+
+def _not_one(heads: Sequence[ChainHead]) -> str:
+    return f"the chain has {len(heads)} heads instead of one: its head was removed or doubled"
 
 
 def verify(database: Database, *, kept: ChainHead | None = None) -> Verification:
@@ -94,9 +109,11 @@ def verify(database: Database, *, kept: ChainHead | None = None) -> Verification
     """
     counts = {"links": 0, "rows": 0}
     with database.transaction(read_only=True, statement_timeout_ms=0) as conn:
-        head = chain_head(conn)
+        heads = _heads(conn)
+        head = heads[0] if heads else BEFORE_THE_FIRST
+        breaks = [] if len(heads) == 1 else [_not_one(heads)]
         links = _counted(_streamed(conn, "links"), counts, "links")
-        breaks = list(islice(_broken_links(links, head, kept), MOST_BREAKS))
+        breaks += islice(_broken_links(links, head, kept), MOST_BREAKS - len(breaks))
         rows = _counted(_streamed(conn, "rows"), counts, "rows")
         breaks += islice(_broken_rows(rows), MOST_BREAKS - len(breaks))
         evidence = _broken_evidence(_streamed(conn, "evidence"))
@@ -140,7 +157,7 @@ def _broken_links(
 
 
 def _named(link: Mapping[str, Any]) -> str:
-    ids = link["audit_ids"]
+    ids = [one for one in link["audit_ids"] or () if isinstance(one, int)]
     if not ids:
         return f"link {link['seq']}"
     rows = f"row {ids[0]}" if len(ids) == 1 else f"rows {min(ids)} to {max(ids)}"
@@ -150,7 +167,7 @@ def _named(link: Mapping[str, Any]) -> str:
 def _broken_link(link: Mapping[str, Any]) -> Iterator[str]:
     if link["version"] != VERSION:
         yield f"{_named(link)} has version {link['version']}, known here is {VERSION}"
-    elif _hash(link_text(link)) != link["hash"]:
+    elif _hash_of(link_text, link) != link["hash"]:
         yield f"{_named(link)} is not what was hashed: it was changed"
 
 
@@ -165,8 +182,12 @@ def _broken_end(last: ChainHead, head: ChainHead, kept: ChainHead | None) -> Ite
 
 
 def _broken_rows(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    before = None
     for row in rows:
         why = _broken_row(row)
+        if row["audit_id"] == before:
+            why = "stands there more than once: it was doubled"
+        before = row["audit_id"]
         if why is not None:
             yield f"audit row {row['audit_id']} {why}"
 
@@ -177,7 +198,7 @@ def _broken_row(row: Mapping[str, Any]) -> str | None:
     told = f"(batch {row['batch_id']}, trade_id {row['trade_id']})"
     if row["times_written"] != 1:
         return f"{told} was written past the chain"
-    if _hash(fixed_text(row)) != row["digest"]:
+    if _hash_of(fixed_text, row) != row["digest"]:
         return f"{told} is not what was written: it was changed"
     if state_text(row) != row["state"]:
         return f"{told} says {state_text(row)}, the chain says {row['state']}: it was changed"
@@ -189,15 +210,19 @@ def _broken_row(row: Mapping[str, Any]) -> str | None:
 def _broken_evidence(found: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """The chain holds the digests, as part of the rows that name them."""
     for one in found:
-        if _hash(one["body"]) != one["digest"]:
+        if _hash_of(itemgetter("body"), one) != one["digest"]:
             yield f"evidence {one['digest']} is not what was written: it was changed"
 
 
 # --- canonical text, version 1 -----------------------------------------------------------------
 
 
-def _hash(text: str) -> str:
-    return sha256(text.encode()).hexdigest()
+def _hash_of(text_of: Callable[[Mapping[str, Any]], str], found: Mapping[str, Any]) -> str | None:
+    """The hash of a text; None where there is none, as of a NULL that the table once forbade."""
+    try:
+        return sha256(text_of(found).encode()).hexdigest()
+    except (AttributeError, TypeError):
+        return None
 
 
 def fixed_text(row: Mapping[str, Any]) -> str:
@@ -246,6 +271,8 @@ def _number(text: str) -> str:
 
 def _time(text: str) -> str:
     """PostgreSQL's own text in UTC, made ISO 8601."""
+    if text.endswith(_BEFORE_CHRIST):
+        return _time(text.removesuffix(_BEFORE_CHRIST)) + _BEFORE_CHRIST
     return text.replace(" ", "T", 1) + ":00" if text.endswith("+00") else text
 
 
@@ -264,6 +291,6 @@ def _list(parts: Iterable[str]) -> str:
 def read_head(text: str) -> ChainHead:
     """A head as it was printed: `SEQ:HASH`. Raises ValueError."""
     number, _, digest = text.strip().partition(":")
-    if not number.isdigit() or len(digest) != len(BEFORE_THE_FIRST.hash):
+    if not _COUNT.fullmatch(number) or len(digest) != len(BEFORE_THE_FIRST.hash):
         raise ValueError(f"a head is SEQ:HASH, as a batch's log line gives it, not {text!r}")
     return ChainHead(seq=int(number), hash=digest.lower())
