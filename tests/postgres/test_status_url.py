@@ -104,6 +104,14 @@ def test_whatever_else_is_well_formed_is_not_paused(bot, body):
         (b"\xff\xfe", "its answer is not text"),
         (b'{"status": "PAUSED"', "its answer is broken JSON"),
         (b"[" * 60_000, "its answer is broken JSON"),
+        (
+            b'{"status": "RUNNING", "status": "PAUSED"}',
+            "its answer tells the status more than once",
+        ),
+        (
+            b'{"status": "PAUSED", "Status ": "running"}',
+            "its answer tells the status more than once",
+        ),
         (b"PAUSED" + b" " * LARGEST_ANSWER_BYTES, "its answer exceeds 64 KiB"),
     ),
 )

@@ -100,6 +100,37 @@ def test_under_the_flags_the_loop_applies(queue, configured):
     assert queue.rows("SELECT count(*) FROM reconciliation_backfill_audit") == [(1,)]
 
 
+@pytest.mark.parametrize("command", ("serve", "worker"))
+@pytest.mark.parametrize(
+    ("variables", "refused"),
+    (
+        ({}, True),
+        ({"UNGHOST_LOOP": "dry_run"}, False),
+        ({"RECON_EXIT_BACKFILL_DRY_RUN": "true"}, False),
+        ({"ENABLE_RECON_EXIT_BACKFILL": "false"}, False),
+        ({"UNGHOST_FOUR_EYES": "false"}, False),
+    ),
+)
+def test_where_two_people_are_wanted_no_loop_applies_on_its_own(
+    queue, configured, command, variables, refused
+):
+    queue.ghost("t-1")
+    queue.pause()
+    wanted = {"UNGHOST_LOOP": "flags", "UNGHOST_FOUR_EYES": "true", "UNGHOST_BIND": "127.0.0.1:0"}
+    configured(**wanted | variables)
+    with process(command) as one:
+        told = one.stderr.readline() if refused else next(filter(_is_ready, one.stderr), "")
+        if refused:
+            assert "UNGHOST_FOUR_EYES is true, and UNGHOST_LOOP is flags" in told
+            assert (one.wait(timeout=40), queue.backfills()) == (3, [])
+        else:
+            assert _is_ready(told)
+
+
+def _is_ready(line: str) -> bool:
+    return "Ctrl-C" in line or "Serving on" in line
+
+
 def test_a_failure_is_written_down_and_the_next_cycle_tries_anew(queue, configured, monkeypatch):
     queue.ghost("t-1")
     monkeypatch.setattr("unghost.worker.cycles.FIRST_WAIT_SECONDS", 0)

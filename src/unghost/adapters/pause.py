@@ -9,6 +9,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import Any, Final
@@ -19,6 +20,7 @@ from unghost.model import PauseReading, PauseState
 LARGEST_ANSWER_BYTES: Final = 64 * 1024
 _CHUNK_BYTES: Final = 4096
 _PAUSED: Final = "PAUSED"
+_STATUS: Final = "status"
 _HEADERS: Final = {"Accept": "application/json, text/plain", "Cache-Control": "no-cache"}
 
 
@@ -112,12 +114,20 @@ def _status_in(text: str) -> Any:
     """The status in a JSON object, None in anything else that is well-formed."""
     looks_like_json = text.startswith(("{", "["))
     try:
-        answer = json.loads(text)
+        answer = json.loads(text, object_pairs_hook=_told_once)
     except (ValueError, RecursionError):
         if looks_like_json:
             raise _NoAnswerError("its answer is broken JSON") from None
         return None
-    return answer.get("status") if isinstance(answer, dict) else None
+    return answer.get(_STATUS) if isinstance(answer, dict) else None
+
+
+def _told_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object, if it tells its status once: of PAUSED and RUNNING the last would be believed."""
+    names = Counter(name.strip().lower() for name, _ in pairs)
+    if names[_STATUS] > 1:
+        raise _NoAnswerError("its answer tells the status more than once")
+    return dict(pairs)
 
 
 def _failure(error: Exception) -> str:

@@ -93,6 +93,7 @@ def opened_house(
     from unghost.assembly import open_house
     from unghost.logs import forward_library_logs
 
+    _require_no_apply_alone(settings)
     forward_library_logs(settings)
     addresses = settings.notify.get_secret_value() if settings.notify else ""
     with open_house(settings, only=only, tell=out.tell) as house:
@@ -103,6 +104,19 @@ def opened_house(
             yield house, notifier
         finally:
             notifier.close()
+
+
+def _require_no_apply_alone(settings: Settings) -> None:
+    """Where two people are wanted for an apply, a loop that applies on its own needs none."""
+    from unghost.errors import ConfigurationError
+    from unghost.settings import LoopMode
+
+    applies = settings.enabled and not settings.dry_run and settings.loop is LoopMode.FLAGS
+    if settings.four_eyes and applies:
+        raise ConfigurationError(
+            "UNGHOST_FOUR_EYES is true, and UNGHOST_LOOP is flags: the loop would apply what nobody"
+            " has looked at. Set UNGHOST_LOOP=dry_run, so that only people apply."
+        )
 
 
 def run_service(out: Output, house: House, notifier: Notifier) -> None:
