@@ -251,6 +251,14 @@ def test_a_server_that_does_not_start_shows_the_end_of_its_log(prepared_home):
     assert not serving(prepared_home)
 
 
+def test_nobody_else_reads_the_log(prepared_home):
+    log = prepared_home / "postgres/server.log"
+    for _ in range(2):
+        with embedded_database(prepared_home):
+            assert stat.S_IMODE(log.stat().st_mode) == 0o600
+        log.chmod(0o644)
+
+
 def test_a_long_log_starts_anew(prepared_home):
     log = prepared_home / "postgres/server.log"
     log.write_bytes(b"x" * 2_000_000)

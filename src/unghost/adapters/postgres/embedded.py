@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from psycopg.conninfo import make_conninfo
 
@@ -396,7 +396,7 @@ def _launched(layout: _Layout, programs: Path) -> subprocess.Popen[bytes]:
     command = [str(programs / "bin/postgres"), "-D", str(layout.data)]
     for name, value in options.items():
         command += ["-c", f"{name}={value}"]
-    with layout.log.open("ab") as log:
+    with _log_opened(layout.log) as log:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -422,6 +422,13 @@ def _becomes_ready(layout: _Layout, server: subprocess.Popen[bytes], deadline: f
             return False
         time.sleep(_POLL_SECONDS)
     return False
+
+
+def _log_opened(log: Path) -> BinaryIO:
+    """For nobody else to read: a statement that failed stands in it with its values."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.fchmod(descriptor, 0o600)  # an older one was open to all
+    return os.fdopen(descriptor, "ab")
 
 
 def _log_size(log: Path) -> int:
