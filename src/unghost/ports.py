@@ -234,6 +234,10 @@ class Ledger(LedgerReader, Protocol):
         """Audit rows, newest first. Raises DatabaseError that names a row nobody can read."""
         ...
 
+    def has_profile(self, profile_id: str) -> bool:
+        """Whether the ledger has a row of the profile: a name with a slip in it has none."""
+        ...
+
     def batch_holds(
         self, batch_id: str, *, trade_id: str | None = None, order_id: str | None = None
     ) -> bool:

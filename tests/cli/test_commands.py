@@ -128,6 +128,14 @@ def test_doctor_names_a_secret_that_is_not_set(shop):
 # --- detect, evidence, sql -----------------------------------------------------------------------
 
 
+def test_a_name_with_a_slip_in_it_is_warned_of_where_no_file_tells_the_names(shop, tmp_path):
+    shop.environment["UNGHOST_CONFIG"] = str(tmp_path / "none.toml")
+    slip = shop.run("detect", "--profile", "mian")
+    assert (slip.code, "orders has no row of profile 'mian'" in slip.err) == (0, True)
+    right = shop.run("detect", "--profile", "main")
+    assert (right.code, "has no row" in right.err) == (1, False)
+
+
 def test_detect_finds_nothing_in_an_empty_ledger(books):
     ran = books.run("detect", "--profile", "main")
     assert (ran.code, ran.out) == (0, "0 lifecycles open in the ledger.\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,4 +62,16 @@ def opened_desk(
     settings, profiles = prepared(out)
     with open_desk(settings, profile, needs_exchange=needs_exchange, tell=out.tell) as desk:
         bind_logs(profile_id=desk.profile.profile_id)
+        if not profiles.exists:
+            _warn_of_a_strange_name(out, desk)
         yield Opened(desk=desk, actor=settings.actor, settings=settings, profiles=profiles)
+
+
+def _warn_of_a_strange_name(out: Output, desk: Desk) -> None:
+    """No file says which profiles there are, so nobody else notices a slip in the name."""
+    from unghost.errors import DatabaseError
+
+    name = desk.profile.profile_id
+    with suppress(DatabaseError):  # what the command itself asks will say it better
+        if not desk.ledger.has_profile(name):
+            out.warn(f"orders has no row of profile {name!r}: look at how its name is spelt.")

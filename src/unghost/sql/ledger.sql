@@ -101,6 +101,14 @@ CROSS JOIN LATERAL (
 ) AS found
 WHERE found.mark <> k.mark;
 
+-- name: has_profile
+-- whether the ledger has a row of the profile at all
+SELECT EXISTS (
+    SELECT
+    FROM orders AS o
+    WHERE {profile_id} = %(profile_id)s::text
+) AS has_profile;
+
 -- name: several_profiles
 -- an account that several profiles trade on
 {profile_id} = ANY(%(profile_ids)s::text[])

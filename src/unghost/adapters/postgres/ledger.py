@@ -68,6 +68,12 @@ class PostgresLedger(Reader):
                 self._shape = read_shape(conn)
         return self._shape
 
+    def has_profile(self, profile_id: str) -> bool:
+        """Whether `orders` has a row of the profile: a name with a slip in it has none."""
+        with self._session() as session:
+            (found,) = session.rows("ledger", "has_profile", profile_id=profile_id)
+        return bool(found["has_profile"])
+
     def statement(self, name: str, values: Mapping[str, object] | None = None) -> str:
         """The text behind `unghost sql NAME`, fitted to this ledger. Raises UsageError."""
         return printable(name, self.shape(), values)
