@@ -128,8 +128,8 @@ def test_doctor_names_a_secret_that_is_not_set(shop):
 # --- detect, evidence, sql -----------------------------------------------------------------------
 
 
-def test_a_name_with_a_slip_in_it_is_warned_of_where_no_file_tells_the_names(shop, tmp_path):
-    shop.environment["UNGHOST_CONFIG"] = str(tmp_path / "none.toml")
+def test_a_name_with_a_slip_in_it_is_warned_of_where_no_file_tells_the_names(shop):
+    (shop.folder / "unghost.toml").unlink()
     slip = shop.run("detect", "--profile", "mian")
     assert (slip.code, "orders has no row of profile 'mian'" in slip.err) == (0, True)
     right = shop.run("detect", "--profile", "main")
