@@ -240,6 +240,13 @@ MUTANTS: Final = (
     _m("record.py", "a refused chunk stays pending",
        "            transaction.settle(settlements)\n    except", "            pass\n    except",
        CYCLE),
+    # what the outside world says
+    _m("adapters/postgres/statements.py", "row security may hide rows",
+       "    if shape.hiding:\n", "    if False:\n", ("tests/postgres/test_requirements.py",)),
+    _m("adapters/pause.py", "of two statuses the last is believed",
+       "if names[_STATUS] > 1:", "if False:", ("tests/postgres/test_status_url.py",)),
+    _m("cli/serving.py", "where two people are wanted a loop applies alone",
+       "if settings.four_eyes and applies:", "if False:", ("tests/web/test_loop.py",)),
     # what a dead run left
     _m("adapters/postgres/living.py", "an apply that lives is taken for dead",
        "no_apply_lives = guarded or is_the_only_apply(session.conn, account)",
@@ -268,6 +275,8 @@ MUTANTS: Final = (
        "        _require_calm(desk, transaction, changes)\n", "", UNDO),
     _m("rollback.py", "a reinstate may use fills that others have used since",
        "if used > proof.filled:", "if False:", UNDO),
+    _m("rollback.py", "a reinstate needs no proof of a row",
+       "        if row.backfill_order_id not in proven:\n", "        if False:\n", UNDO),
     _m("rollback.py", "another profile's batch may be rolled back",
        "if batch.profile_id != desk.profile.profile_id:", "if False:", UNDO),
 )  # fmt: skip
