@@ -31,7 +31,8 @@ from unghost.adapters.postgres.events import EventLog
 from unghost.adapters.postgres.ledger import PostgresLedger
 from unghost.adapters.postgres.migrations import create_sample_orders, migrate
 from unghost.adapters.postgres.profiles import TradingProfiles
-from unghost.cycle import Desk, draft_rulings
+from unghost.cycle import draft_rulings
+from unghost.desk import Desk
 from unghost.model import (
     CallLog,
     Fill,

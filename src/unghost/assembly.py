@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from unghost.adapters.postgres.figures import Figures
     from unghost.adapters.postgres.known import KnownLifecycles
     from unghost.adapters.postgres.schema import LedgerShape
-    from unghost.cycle import Desk
+    from unghost.desk import Desk
 
 _PASSWORD = re.compile(r"\bpassword\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", re.IGNORECASE)
 
@@ -321,7 +321,7 @@ def _desk(
     from unghost.adapters.postgres.events import EventLog
     from unghost.adapters.postgres.fill_files import FillFiles
     from unghost.adapters.postgres.ledger import PostgresLedger
-    from unghost.cycle import Desk
+    from unghost.desk import Desk
 
     profile = profiles.by_name.get(name)
     ledger = PostgresLedger(database, known=known)

@@ -29,9 +29,10 @@ from unghost.adapters.postgres.events import EventLog
 from unghost.adapters.postgres.grants import Roles, grants_text
 from unghost.adapters.postgres.ledger import PostgresLedger
 from unghost.adapters.postgres.profiles import TradingProfiles
-from unghost.cycle import CycleReport, Desk, run_cycle
+from unghost.cycle import CycleReport, run_cycle
 from unghost.demo.venue import Venue
 from unghost.demo.world import World
+from unghost.desk import Desk
 from unghost.model import Mode, ProfileRef, Rules
 
 PROFILE = "main"

@@ -22,9 +22,9 @@ from tests.other_server import FragileServer
 
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.grants import Roles
-from unghost.cycle import Desk
 from unghost.demo.venue import Venue, running_venue
 from unghost.demo.world import World
+from unghost.desk import Desk
 
 RECORD = (
     "reconciliation_backfill_audit",

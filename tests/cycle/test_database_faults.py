@@ -17,7 +17,7 @@ from tests.cycle.bench import Bench, told
 
 from unghost.adapters.postgres.chain import verify
 from unghost.adapters.postgres.connection import Database
-from unghost.cycle import Desk
+from unghost.desk import Desk
 from unghost.errors import DatabaseError
 from unghost.model import Decision, Reason
 

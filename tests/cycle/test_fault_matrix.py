@@ -13,8 +13,9 @@ import pytest
 from tests.cycle.bench import MARKETS, PROFILE, QUICK, Bench, open_account, sentence, told
 from tests.cycle.fault_calls import CALLS, UNKNOWN, assert_refused, is_clear, set_the_scene
 
-from unghost.cycle import Desk, Outcome
+from unghost.cycle import Outcome
 from unghost.demo.venue import Fault, FaultKind
+from unghost.desk import Desk
 from unghost.model import Decision, Reason
 
 BODIES = {

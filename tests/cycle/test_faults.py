@@ -29,8 +29,9 @@ from tests.cycle.fault_calls import (
     set_the_scene,
 )
 
-from unghost.cycle import Desk, Outcome
+from unghost.cycle import Outcome
 from unghost.demo.venue import Fault, FaultKind
+from unghost.desk import Desk
 from unghost.model import Decision, Reason
 
 EMPTY_LIST = Fault(kind=FaultKind.EMPTY_LIST)

@@ -11,7 +11,8 @@ from tests.cycle.bench import ACCOUNT, PROFILE, Bench, told
 
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.living import INTERRUPTED_EVENT
-from unghost.cycle import Desk, watch
+from unghost.cycle import watch
+from unghost.desk import Desk
 from unghost.errors import DatabaseError
 from unghost.model import BatchStatus, Decision, Mode, Reason
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from tests.cycle.bench import ETH, Bench, batch_id, hours_ago
 
-from unghost.cycle import SUPERSEDED_EVENT, Desk, run_cycle, validate
+from unghost.cycle import SUPERSEDED_EVENT, run_cycle, validate
+from unghost.desk import Desk
 from unghost.report import way_back
 from unghost.rollback import roll_back
 

@@ -17,7 +17,7 @@ from tests.ledger_tables import FIT
 
 from unghost.adapters.exchange import ConnectionSpec, ExchangeAccount
 from unghost.adapters.postgres.connection import Database
-from unghost.cycle import Desk
+from unghost.desk import Desk
 from unghost.model import Decision, Reason
 from unghost.rollback import reinstate, roll_back
 

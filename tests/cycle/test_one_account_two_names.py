@@ -21,8 +21,8 @@ from tests.cycle.bench import (
 )
 
 from unghost.adapters.postgres.accounts import SeenAccounts
-from unghost.cycle import Desk
 from unghost.demo.venue import Fault, FaultKind
+from unghost.desk import Desk
 from unghost.errors import RefusedError
 from unghost.model import ProfileRef
 from unghost.rollback import reinstate, roll_back

@@ -12,7 +12,8 @@ import pytest
 from tests.cycle.bench import Bench, told
 
 from unghost.adapters.pause import StatusUrlGate
-from unghost.cycle import Desk, Outcome, go_no_go, run_cycle
+from unghost.cycle import Outcome, go_no_go, run_cycle
+from unghost.desk import Desk
 from unghost.errors import RefusedError
 from unghost.model import Decision, Mode, Reason
 from unghost.ports import MISMATCH_EVENT

@@ -14,7 +14,8 @@ from tests.cycle.pooler import Pooler
 
 from unghost.adapters.postgres.chain import verify
 from unghost.adapters.postgres.connection import Database
-from unghost.cycle import CycleReport, Desk, Outcome
+from unghost.cycle import CycleReport, Outcome
+from unghost.desk import Desk
 from unghost.model import Decision, Reason
 from unghost.rollback import reinstate, roll_back
 

@@ -26,7 +26,8 @@ from tests.cycle.wire import Wire
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.ledger import PostgresLedger
 from unghost.adapters.postgres.writing import PostgresWriteTransaction
-from unghost.cycle import Desk, Outcome
+from unghost.cycle import Outcome
+from unghost.desk import Desk
 from unghost.errors import CommitOutcomeUnknownError, DatabaseError, RefusedError
 from unghost.model import Decision, Reason
 from unghost.rollback import roll_back

@@ -27,8 +27,8 @@ from tests.worlds.truth import MARKETS
 from tests.worlds.world import World, of_seed
 
 from unghost.adapters.postgres.ledger import PostgresLedger
-from unghost.cycle import Desk
 from unghost.demo.world import World as Traded
+from unghost.desk import Desk
 from unghost.model import Decision, Fill, LedgerRow, Rules
 
 COUNT = int(os.environ.get("UNGHOST_WORLDS", "24"))

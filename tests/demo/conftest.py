@@ -21,10 +21,11 @@ from unghost.adapters.postgres.events import EventLog
 from unghost.adapters.postgres.ledger import PostgresLedger
 from unghost.adapters.postgres.profiles import TradingProfiles
 from unghost.adapters.postgres.sample_rows import load_orders
-from unghost.cycle import CycleReport, Desk, run_cycle
+from unghost.cycle import CycleReport, run_cycle
 from unghost.demo.house import QUIET_SECONDS
 from unghost.demo.sample import ACCOUNT, PROFILE, Sample, build_sample
 from unghost.demo.venue import running_venue
+from unghost.desk import Desk
 from unghost.model import Mode, ProfileRef, Rules
 
 CHECKLIST = (Path(__file__).parent / "checklist.md").read_text(encoding="utf-8")

@@ -11,7 +11,8 @@ from tests.cycle.bench import ACCOUNT, MARKETS, PROFILE, QUICK, desk_at
 
 from unghost.adapters.exchange import ConnectionSpec, ExchangeAccount
 from unghost.adapters.postgres.connection import Database
-from unghost.cycle import Desk, run_cycle
+from unghost.cycle import run_cycle
+from unghost.desk import Desk
 from unghost.model import Mode
 from unghost.rollback import reinstate, roll_back
 

@@ -31,8 +31,9 @@ from tests.proofs.watching import Watching, counted, planned, written_by
 
 from unghost.adapters.postgres.chain import verify
 from unghost.adapters.postgres.connection import Database
-from unghost.cycle import Desk, Draft, validate
+from unghost.cycle import Draft, validate
 from unghost.demo.venue import Fault, FaultKind
+from unghost.desk import Desk
 from unghost.errors import PlanError, RefusedError, UnghostError
 from unghost.model import LifecycleKey
 from unghost.rollback import reinstate, roll_back

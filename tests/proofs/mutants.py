@@ -372,7 +372,9 @@ def main() -> int:
     if unfit := stale(chosen):
         sys.stderr.write("\n".join([*unfit, ""]))
         return 2
-    verdicts, keeper = [], Keeper("mutants of the machine" if asked.machine else "mutants")
+    part = "mutants of the machine" if asked.machine else "mutants"
+    # the page tells of all of them: a few that were named do not stand for them
+    verdicts, keeper = [], Keeper(f"some {part}" if asked.names else part)
     for verdict in judge_all(chosen, asked.jobs):
         verdicts.append(verdict)
         keeper.keep(

@@ -16,7 +16,7 @@ from tests.cycle.bench import Bench, open_account
 
 from unghost.adapters.exchange import ExchangeAccount
 from unghost.adapters.postgres.connection import Database
-from unghost.cycle import Desk
+from unghost.desk import Desk
 
 _AT_WORK = "SELECT FROM pg_stat_activity WHERE usename = %s AND state <> 'idle'"
 

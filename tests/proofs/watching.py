@@ -17,7 +17,8 @@ from tests.proofs.sight import Row, Sight, confirm_fresh, look
 from tests.proofs.statements import StatementWire
 from tests.proofs.street import Street
 
-from unghost.cycle import CycleReport, Desk, Draft, draft_rulings
+from unghost.cycle import CycleReport, Draft, draft_rulings
+from unghost.desk import Desk
 from unghost.model import Decision
 
 

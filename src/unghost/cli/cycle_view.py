@@ -16,7 +16,8 @@ from unghost.model import AuditRow, Decision, GateResult, GateVerdict, Mode, Rea
 from unghost.report import REASONS, WHAT_TO_DO
 
 if TYPE_CHECKING:
-    from unghost.cycle import CycleReport, Desk
+    from unghost.cycle import CycleReport
+    from unghost.desk import Desk
 
 MOST_ROWS_SHOWN: Final = 60
 """More rows than people read; `unghost audit --batch` shows all."""

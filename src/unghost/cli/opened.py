@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from unghost.cli.output import Output
-    from unghost.cycle import Desk
+    from unghost.desk import Desk
     from unghost.settings import Profiles, Settings
 
 

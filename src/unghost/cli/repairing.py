@@ -19,7 +19,7 @@ from unghost.cli.output import Output
 from unghost.errors import UsageError
 
 if TYPE_CHECKING:
-    from unghost.cycle import Desk
+    from unghost.desk import Desk
     from unghost.rollback import UndoPreview
 
 OUTCOME_CODES: Final = {"clean": 0, "remaining": 1, "refused": 4, "environment": 3}
@@ -76,7 +76,7 @@ def go_no_go(
 
 
 def _allowing(desk: Desk, actor: str, *, allow_share: bool) -> Desk:
-    from unghost.cycle import allowing_share
+    from unghost.desk import allowing_share
 
     return allowing_share(desk, actor=actor) if allow_share else desk
 

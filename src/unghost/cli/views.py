@@ -14,7 +14,8 @@ from unghost.model import Batch, Lifecycle, OverClosed, PauseReading
 from unghost.report import way_back
 
 if TYPE_CHECKING:
-    from unghost.cycle import Desk, GoNoGo, Validation
+    from unghost.cycle import GoNoGo, Validation
+    from unghost.desk import Desk
     from unghost.rollback import UndoPreview
 
 

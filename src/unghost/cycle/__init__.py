@@ -9,7 +9,6 @@ Each stage reads what the one before it handed over, and nothing else.
 
 from unghost.cycle.alerts import SUPERSEDED_EVENT
 from unghost.cycle.batches import BATCH_FINISHED_EVENT
-from unghost.cycle.desk import Desk, allowing_share
 from unghost.cycle.draft import Draft, detect_ghosts, draft_rulings
 from unghost.cycle.gonogo import GoNoGo, go_no_go
 from unghost.cycle.inspecting import SymbolReport, inspect_symbol
@@ -23,14 +22,12 @@ __all__ = [
     "BATCH_FINISHED_EVENT",
     "SUPERSEDED_EVENT",
     "CycleReport",
-    "Desk",
     "Draft",
     "GoNoGo",
     "Outcome",
     "SymbolReport",
     "Validation",
     "Watched",
-    "allowing_share",
     "detect_ghosts",
     "draft_rulings",
     "go_no_go",

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import structlog
 
-from unghost.cycle.desk import Desk
+from unghost.desk import Desk
 from unghost.model import Event, Evidence, Flatness, OverClosed
 from unghost.ports import MISMATCH_EVENT
 from unghost.report import way_back

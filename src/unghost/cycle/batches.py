@@ -9,9 +9,9 @@ import structlog
 
 from unghost.ceilings import Ceiling
 from unghost.cycle.alerts import emit_mismatches, emit_superseded
-from unghost.cycle.desk import Desk
 from unghost.cycle.draft import Draft, detect_ghosts, gather_evidence
 from unghost.cycle.outcome import CycleReport
+from unghost.desk import Desk
 from unghost.errors import UnghostError
 from unghost.model import Batch, BatchStatus, CallLog, ChainHead, Event, Lifecycle, Mode
 from unghost.ports import Progress

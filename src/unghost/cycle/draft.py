@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from unghost.ceilings import Ceiling, limit, load_of, measure
 from unghost.confront import confront, pin
-from unghost.cycle.desk import Desk
 from unghost.decide import decide
+from unghost.desk import Desk
 from unghost.detect import detect
 from unghost.gather import Question, gather
 from unghost.model import (

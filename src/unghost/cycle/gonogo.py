@@ -8,9 +8,9 @@ from decimal import Decimal
 from unghost import criteria
 from unghost.ceilings import with_share_allowed
 from unghost.criteria import Criterion, Fresh
-from unghost.cycle.desk import Desk
 from unghost.cycle.draft import draft_rulings
 from unghost.cycle.plans import plan_problem
+from unghost.desk import Desk
 from unghost.model import Batch
 from unghost.ports import Progress
 from unghost.rollback import require_batch

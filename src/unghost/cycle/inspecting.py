@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
 from unghost.allocate import allocate
-from unghost.cycle.desk import Desk
 from unghost.cycle.draft import gather_evidence
 from unghost.decide import decide
+from unghost.desk import Desk
 from unghost.detect import detect
 from unghost.model import CallLog, Claim, CloseOrder, Evidence, PauseReading, Ruling
 from unghost.ports import Progress

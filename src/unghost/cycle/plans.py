@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from unghost.cycle.desk import Desk
+from unghost.desk import Desk
 from unghost.errors import PlanError, RefusedError
 from unghost.model import AuditRow, Batch, BatchStatus, Decision, Mode
 from unghost.rollback import require_batch

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from unghost.cycle.batches import alone, close_interrupted, only_detect, run_batch
-from unghost.cycle.desk import Desk
 from unghost.cycle.draft import draft_rulings
 from unghost.cycle.outcome import CycleReport
 from unghost.cycle.plans import load_plan
+from unghost.desk import Desk
 from unghost.ports import Progress
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from unghost.cycle.desk import Desk
+from unghost.desk import Desk
 from unghost.model import LifecycleKey, OverClosed
 from unghost.ports import MISMATCH_EVENT
 

@@ -11,9 +11,9 @@ import structlog
 
 from unghost.cycle.alerts import emit_mismatches
 from unghost.cycle.batches import alone, close_interrupted, only_detect, run_batch
-from unghost.cycle.desk import Desk
 from unghost.cycle.draft import Draft, draft_rulings
 from unghost.cycle.outcome import CycleReport
+from unghost.desk import Desk
 from unghost.hints import MISSED_EVENT, Look, look
 from unghost.model import Event, Evidence, Flatness, Hint, Lifecycle, Mode, Ruling
 

@@ -19,15 +19,8 @@ from unghost.adapters.postgres.ledger import PostgresLedger
 from unghost.adapters.postgres.profiles import TradingProfiles
 from unghost.adapters.postgres.service import LoopState, ServiceBooks
 from unghost.assembly import House
-from unghost.cycle import (
-    CycleReport,
-    Desk,
-    GoNoGo,
-    SymbolReport,
-    detect_ghosts,
-    go_no_go,
-    inspect_symbol,
-)
+from unghost.cycle import CycleReport, GoNoGo, SymbolReport, detect_ghosts, go_no_go, inspect_symbol
+from unghost.desk import Desk
 from unghost.documents import as_json
 from unghost.errors import BatchNotFoundError, RefusedError
 from unghost.model import AuditRow, Batch, Event, Mode, PauseReading, PauseState

@@ -12,7 +12,8 @@ import structlog
 
 from unghost.adapters.postgres.figures import Starter
 from unghost.assembly import House
-from unghost.cycle import CycleReport, Desk, allowing_share, run_cycle
+from unghost.cycle import CycleReport, run_cycle
+from unghost.desk import Desk, allowing_share
 from unghost.errors import RefusedError, UnghostError
 
 log = structlog.get_logger("unghost")

@@ -9,7 +9,7 @@ from typing import Final
 
 from unghost import rowfacts
 from unghost.adapters.postgres.service import LastDecision, LoopState
-from unghost.cycle import Desk
+from unghost.desk import Desk
 from unghost.model import (
     AuditRow,
     Batch,

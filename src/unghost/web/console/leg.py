@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from unghost import selection
-from unghost.cycle import Desk
+from unghost.desk import Desk
 from unghost.model import (
     FillReading,
     Flatness,

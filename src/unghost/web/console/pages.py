@@ -11,7 +11,8 @@ from typing import Any, Final
 from unghost.adapters.postgres.history import History, Lived
 from unghost.adapters.postgres.service import LoopState
 from unghost.criteria import Verdict, within_share
-from unghost.cycle import Desk, GoNoGo, detect_ghosts
+from unghost.cycle import GoNoGo, detect_ghosts
+from unghost.desk import Desk
 from unghost.model import (
     AuditRow,
     Batch,

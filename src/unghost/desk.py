@@ -1,4 +1,4 @@
-"""What one profile's cycle works with."""
+"""What one profile's cycle and commands work with. Who only looks need not load a cycle for it."""
 
 from __future__ import annotations
 
