@@ -51,6 +51,9 @@ def _direction(entries: Sequence[LedgerRow]) -> PositionSide | None:
 def _defects(lifecycle: Lifecycle, entries: Sequence[LedgerRow]) -> Iterator[str]:
     for row in own_rows(lifecycle):
         yield from rowfacts.defects(row)
+    for row in lifecycle.rows:
+        if row.symbol != lifecycle.key.symbol:
+            yield from rowfacts.misspelt_symbol(row, lifecycle.key.symbol)
     stated = {side for row in entries for side in rowfacts.stated_directions(row)}
     if len(stated) > 1:
         yield "its ENTRY rows speak for both sides"

@@ -6,7 +6,7 @@ is a write like any other and asks for the pause and for flat markets.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -160,19 +160,26 @@ def _require_calm(
     """What is on its way would close the lifecycle by itself, and what cannot be judged may have
     closed it: the sums count only what is spelt as the checklist spells it (checklist 2).
     """
-    trades = {(one.key.profile_id, one.key.trade_id) for one in changes}
-    symbols = {one.key.symbol for one in changes}
-    rows = transaction.rows_of_trades(trades)
+    keys = {one.key for one in changes}
+    rows = transaction.rows_of_trades({(key.profile_id, key.trade_id) for key in keys})
     now = desk.clock()
-    for profile_id, trade_id in sorted(trades):
-        doubt = activity_doubt(rows[profile_id, trade_id], desk.rules, now)
+    for key in sorted(keys):
+        own = rows[key.profile_id, key.trade_id]
+        doubt = activity_doubt(own, desk.rules, now)
         if doubt is not None:
-            raise RefusedError(f"The bot is at work on lifecycle {trade_id} ({doubt}).")
-        own = [row for row in rows[profile_id, trade_id] if row.symbol in symbols]
-        defects = [one for row in own for one in rowfacts.defects(row)]
+            raise RefusedError(f"The bot is at work on lifecycle {key.trade_id} ({doubt}).")
+        defects = [one for row in own for one in _defects(row, key)]
         if defects:
             told = f"{'; '.join(defects)} ({Reason.INVALID_LEDGER_ROW})"
-            raise RefusedError(f"Lifecycle {trade_id} cannot be judged: {told}.")
+            raise RefusedError(f"Lifecycle {key.trade_id} cannot be judged: {told}.")
+
+
+def _defects(row: LedgerRow, key: LifecycleKey) -> Iterator[str]:
+    """As the stage of detection finds them."""
+    if row.symbol == key.symbol:
+        yield from rowfacts.defects(row)
+    else:
+        yield from rowfacts.misspelt_symbol(row, key.symbol)
 
 
 def _require_own_pause(desk: UndoDesk, transaction: WriteTransaction) -> None:

@@ -168,6 +168,17 @@ def defects(row: LedgerRow) -> Iterator[str]:
         yield from _filled_row_defects(row)
 
 
+def misspelt_symbol(row: LedgerRow, symbol: str) -> Iterator[str]:
+    """Why a row of the same trade_id may be of this very symbol, though the sums keep it apart.
+
+    Other symbols may use a trade_id too; one that is told in another case, or not at all, is none.
+    """
+    if not row.quantity or standing(row) is Standing.FINAL:
+        return
+    if word(row.symbol) in {"", word(symbol)}:
+        yield f"row {row.order_id} of the same trade_id spells its symbol {row.symbol!r}"
+
+
 def _filled_row_defects(row: LedgerRow) -> Iterator[str]:
     if not is_counted(row):
         yield f"row {row.order_id} spells its status {row.status!r}, which is not counted as filled"

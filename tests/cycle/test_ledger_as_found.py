@@ -59,6 +59,9 @@ ODD: dict[str, dict[str, Any]] = {
     "another word": {"action": "REDUCE", "quantity": "0.1"},
     "no action": {"action": None, "quantity": "0.1"},
     "status in capitals": {"action": "EXIT", "quantity": "0.1", "status": "FILLED"},
+    "symbol in lower case": {"action": "EXIT", "quantity": "0.5", "symbol": "btcusdt"},
+    "symbol with a blank": {"action": "EXIT", "quantity": "0.5", "symbol": "BTCUSDT "},
+    "no symbol": {"action": "EXIT", "quantity": "0.5", "symbol": None},
 }
 SAID = {
     "negative": "is filled with quantity -0.1",
@@ -73,6 +76,9 @@ SAID = {
     "another word": "has the action 'REDUCE', neither ENTRY nor EXIT",
     "no action": "has the action None, neither ENTRY nor EXIT",
     "status in capitals": "spells its status 'FILLED', which is not counted as filled",
+    "symbol in lower case": "of the same trade_id spells its symbol 'btcusdt'",
+    "symbol with a blank": "of the same trade_id spells its symbol 'BTCUSDT '",
+    "no symbol": "of the same trade_id spells its symbol ''",
 }
 
 

@@ -225,7 +225,15 @@ def test_a_reinstate_does_not_close_more_than_was_opened(bench, applied):
 
 
 @pytest.mark.parametrize(
-    "spelling", ({"status": "FILLED"}, {"action": "exit"}, {"action": "Close"}, {"quantity": None})
+    "spelling",
+    (
+        {"status": "FILLED"},
+        {"action": "exit"},
+        {"action": "Close"},
+        {"quantity": None},
+        {"symbol": "btcusdt"},
+        {"symbol": None},
+    ),
 )
 def test_a_reinstate_leaves_a_lifecycle_alone_whose_exit_the_sums_do_not_count(
     bench, applied, spelling
