@@ -130,6 +130,13 @@ def test_two_lifecycles_of_one_quantity_are_no_match():
     assert refused(rows, [sell("s1", 2, 600)]) == {"t-1": [AMBIGUOUS], "t-2": [AMBIGUOUS]}
 
 
+def test_two_lifecycles_of_one_quantity_are_no_match_where_all_was_seen_either():
+    rows, opened = two(2, 2)
+    fills = [*opened, sell("s1", 2, 600), sell("s2", 1, 700), sell("s3", 1, 800)]
+    assert claimed(rows, fills, rules=STRICT) == {"t-1": [], "t-2": []}
+    assert claimed(rows, fills) == {"t-1": ["s1 2 fifo"], "t-2": ["s2 1 fifo", "s3 1 fifo"]}
+
+
 def test_two_orders_of_one_quantity_are_no_match():
     rows, _ = two(5, 2)
     fills = [sell("s1", 2, 600), sell("s2", 2, 700)]
