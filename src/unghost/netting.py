@@ -19,6 +19,7 @@ from unghost import rowfacts
 from unghost.flows import ZERO, FillPart, OrderFlow, flows, split
 from unghost.makers import maker
 from unghost.model import Evidence, LedgerRow, PositionSide
+from unghost.rowfacts import NETTING_SPAN
 
 __all__ = [
     "NETTING_SPAN",
@@ -30,9 +31,6 @@ __all__ = [
     "some",
     "split",
 ]
-
-NETTING_SPAN = timedelta(seconds=120)
-"""How far a ledger row that no id links may lie from the order that explains it."""
 
 _LEGS = (PositionSide.LONG, PositionSide.SHORT)
 _ALONE = {leg: frozenset({leg}) for leg in _LEGS}

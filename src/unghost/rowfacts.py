@@ -7,6 +7,7 @@ row's text goes through here, so that two stages can never understand the same r
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
@@ -28,6 +29,9 @@ _DIRECTION_WORDS = {"long": PositionSide.LONG, "short": PositionSide.SHORT}
 _SIDE_WORDS = {"buy": Side.BUY, "sell": Side.SELL}
 
 _ZERO = Decimal(0)
+
+NETTING_SPAN = timedelta(seconds=120)
+"""How far a ledger row that no id links may lie from the order that explains it."""
 
 
 class Standing(StrEnum):
