@@ -43,6 +43,28 @@ def test_a_ghost_is_closed_rolled_back_and_closed_again(bench, service):
         assert [row[2] for row in bench.backfills()] == [status]
 
 
+UNREADABLE = """
+INSERT INTO reconciliation_backfill_audit
+    (batch_id, profile_id, symbol, trade_id, decision, reason, actor)
+VALUES (%s, 'main', 'BTCUSDT', 't-odd', 'NO_GO', 'no reason of ours', 'nobody')
+"""
+
+
+def test_a_row_of_the_record_that_nobody_can_read_stops_no_rollback(bench, service):
+    bench.ghost("t-1")
+    anna = service("anna")
+    paused(anna)
+    plan = dry_run(anna)
+    applied = dry_run(anna, plan=plan["batch"]["batch_id"], seen=plan["version"])
+    url = f"/api/v1/batches/{applied['batch']['batch_id']}"
+    bench.run(UNREADABLE, applied["batch"]["batch_id"])
+    preview = anna.get(f"{url}/rollback").json()
+    assert len(preview["preview"]["changes"]) == 1
+    done = anna.post(f"{url}/rollback", json={"seen": preview["version"]})
+    assert done.json()["changed"] == 1, done.text
+    assert [row[2] for row in bench.backfills()] == ["canceled"]
+
+
 def test_who_acted_is_in_every_audit_row(bench, service):
     bench.ghost("t-1")
     anna = service("anna")

@@ -115,6 +115,13 @@ WHERE profile_id = %(profile_id)s
 ORDER BY started_at DESC, batch_id DESC
 LIMIT 1;
 
+-- name: undone
+-- how many rows of a batch are rolled back; what else stands in them is not looked at
+SELECT count(*) AS undone
+FROM reconciliation_backfill_audit
+WHERE batch_id = %(batch_id)s
+  AND reverted_at IS NOT NULL;
+
 -- name: last_decisions
 -- the latest about each lifecycle, without the evidence: that is long, and shown by itself
 SELECT DISTINCT ON (symbol, trade_id)

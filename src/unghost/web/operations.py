@@ -284,10 +284,9 @@ class Operations:
     def batch_version(self, batch_id: str) -> str:
         """Of a batch: its status, rows rolled back, the newest apply, and the trading status."""
         batch = self.batch(batch_id)
-        rows = PostgresLedger(self.house.database).audit_rows(batch_id=batch_id)
         return version(
             status=batch.status,
-            undone=sum(row.reverted_at is not None for row in rows),
+            undone=self.books.undone(batch_id),
             apply=self.books.newest_apply(batch.profile_id),
             pause=pause_words(self.pause_state(batch.profile_id)),
         )

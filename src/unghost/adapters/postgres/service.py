@@ -191,6 +191,11 @@ class ServiceBooks:
         rows = self._read("newest_apply", profile_id=profile_id)
         return str(rows[0]["batch_id"]) if rows else ""
 
+    def undone(self, batch_id: str) -> int:
+        """How many rows of a batch are rolled back."""
+        (row,) = self._read("undone", batch_id=batch_id)
+        return int(row["undone"])
+
     def last_decisions(
         self, profile_id: str, trade_ids: Sequence[str]
     ) -> Mapping[tuple[str, str], LastDecision]:
