@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from unghost.adapters.fills_file import ParsedFile
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.sql_blocks import block
 from unghost.errors import RefusedError
 from unghost.filefills import FileFill, FillFile
 from unghost.model import Money, PositionSide, Side, Window
+
+if TYPE_CHECKING:
+    from unghost.adapters.fills_file import ParsedFile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
