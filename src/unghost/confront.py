@@ -134,11 +134,15 @@ def _drift(candidate: Candidate, plan: _Plan) -> str | None:
         return f"{candidate.order_id} is not in the plan"
     if row.fingerprint == candidate.fingerprint:
         return None
-    moved = what_moved(_stored_basis(row.evidence), candidate.basis)
-    return f"moved since the plan: {moved}"
+    try:
+        before = _stored_basis(row.evidence)
+    except (TypeError, ValueError):
+        return f"audit row {row.audit_id} of the plan does not say any more what it rested on"
+    return f"moved since the plan: {what_moved(before, candidate.basis)}"
 
 
 def _stored_basis(evidence: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Raises TypeError or ValueError where somebody has made something else of it."""
     return tuple((str(name), str(value)) for name, value in evidence.get("basis", ()))
 
 

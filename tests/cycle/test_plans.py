@@ -23,7 +23,7 @@ from unghost.ceilings import SHARE_COUNTS_FROM
 from unghost.criteria import Verdict
 from unghost.cycle import GoNoGo, Outcome, go_no_go
 from unghost.demo.world import Part
-from unghost.errors import BatchNotFoundError, PlanError, RefusedError
+from unghost.errors import BatchNotFoundError, DatabaseError, PlanError, RefusedError
 from unghost.model import Decision, Mode, Reason
 
 APPLIED = (Decision.APPLIED, Reason.FILL_EVIDENCE)
@@ -438,6 +438,44 @@ def test_an_empty_plan_is_a_no_go(bench):
 def test_the_row_limit_stops_a_plan_that_has_grown_past_it(bench, planned):
     desk = bench.at(max_rows=1)
     assert "within_limits" in stops(go_no_go(desk, planned))
+
+
+# --- a plan in which somebody has written ------------------------------------------------------
+
+REWRITTEN = """
+ALTER TABLE reconciliation_backfill_audit DISABLE TRIGGER USER;
+UPDATE reconciliation_backfill_audit SET {} WHERE trade_id = 't-1'
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    (
+        ("evidence = '[]'", "its evidence is no object"),
+        ("evidence = 'null'", "its evidence is no object"),
+        ("""evidence = '{"ledger_unit": "x"}'""", "its ledger_unit is 'x'"),
+        ("filled_qty = 'NaN'", "its filled_qty is NaN"),
+        ("price = 'Infinity'", "its price is Infinity"),
+        ("reason = 'because'", "'because' is not a valid Reason"),
+    ),
+)
+def test_a_plan_with_a_row_that_nobody_can_read_is_refused_by_its_name(bench, planned, change, why):
+    bench.run(REWRITTEN.replace("{}", change))
+    named = rf"audit row \d+ of batch {planned} cannot be read \({why}"
+    for judged in (lambda: go_no_go(bench.applying(), planned), lambda: bench.apply(planned)):
+        with pytest.raises(DatabaseError, match=named):
+            judged()
+    assert bench.backfills() == []
+
+
+@pytest.mark.parametrize("basis", ("5", "[1]", '[["a"]]', '{"a": 1}'))
+def test_a_planned_row_that_does_not_say_what_it_rested_on_is_drift(bench, planned, basis):
+    mangled = f"""evidence = '{{"basis": {basis}}}', fingerprint = 'x'"""
+    bench.run(REWRITTEN.replace("{}", mangled))
+    assert go_no_go(bench.applying(), planned).go is False
+    report = bench.apply(planned)
+    assert told(report) == [("t-1", *DRIFT), ("t-2", *APPLIED)]
+    assert "does not say any more what it rested on" in sentence(report, "t-1")
 
 
 # --- ceilings ----------------------------------------------------------------------------------

@@ -384,7 +384,8 @@ UPDATE reconciliation_backfill_audit SET evidence = '{}' WHERE trade_id = 't-1'
         (("no reason of ours", None, "{}"), False),
         (("fill_evidence", "infinity", "{}"), False),
         (("fill_evidence", "4713-01-01 BC", "{}"), False),
-        (("fill_evidence", None, "[]"), True),
+        (("fill_evidence", None, "[]"), False),
+        (("fill_evidence", None, '{"orders": 5}'), True),
         (("fill_evidence", None, '{"shared": 5}'), True),
     ),
 )
@@ -424,7 +425,8 @@ def test_a_reinstate_of_a_row_whose_proof_was_taken_away_is_refused(bench, evide
     assert undo(bench, first) == ["t-1"]
     mangled = evidence.replace("{order}", close).replace("'", "''")
     bench.run(REWRITTEN.replace("{}", mangled))
-    with pytest.raises(RefusedError, match="does not say how much exchange order"):
+    sentence = r"^[Aa]udit row \d+ .*(does not say how much exchange order|cannot be read)"
+    with pytest.raises((RefusedError, DatabaseError), match=sentence):
         redo(bench, first)
     assert standing(bench) == []
 

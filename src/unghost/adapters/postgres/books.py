@@ -5,6 +5,7 @@ Every function works in the transaction it is given; who opens and commits it is
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC
@@ -218,18 +219,41 @@ def find_audit_rows(
     return tuple(map(audit_row, found))
 
 
+_UNIT: Final = re.compile(r"[0-9]{1,30}(\.[0-9]{1,60})?")
 _LOOK: Final = "`unghost audit verify` tells whether the record was changed"
 
 
 def audit_row(row: Mapping[str, Any]) -> AuditRow:
-    """One row as the database gives it. Raises DatabaseError for a word that is none of ours."""
+    """One row as the database gives it. Raises DatabaseError for what is none of ours."""
     times = {name: utc_or_none(row[name]) for name in ("filled_at", "created_at", "reverted_at")}
     try:
         words = {"decision": Decision(row["decision"]), "reason": Reason(row["reason"])}
     except ValueError as odd:
-        named = f"audit row {row['audit_id']} of batch {row['batch_id']}"
-        raise DatabaseError(f"{named} cannot be read ({odd}): {_LOOK}") from odd
+        raise _unreadable(row, str(odd)) from odd
+    why = _oddity(row)
+    if why:
+        raise _unreadable(row, why)
     return AuditRow(**{**row, **times, **words})
+
+
+def _unreadable(row: Mapping[str, Any], why: str) -> DatabaseError:
+    named = f"audit row {row['audit_id']} of batch {row['batch_id']}"
+    return DatabaseError(f"{named} cannot be read ({why}): {_LOOK}")
+
+
+def _oddity(row: Mapping[str, Any]) -> str:
+    """What we never write, and what whoever reckons with the row would stumble upon."""
+    evidence = row["evidence"]
+    if not isinstance(evidence, dict):
+        return "its evidence is no object"
+    unit = evidence.get("ledger_unit", "1")
+    if unit != "1" and not _UNIT.fullmatch(str(unit)):
+        return f"its ledger_unit is {str(unit)[:40]!r}"
+    for name in ("filled_qty", "price"):
+        number = row[name]
+        if number is not None and not number.is_finite():
+            return f"its {name} is {number}"
+    return ""
 
 
 def settle(conn: Connection[dict[str, Any]], settlements: Sequence[Settlement]) -> int:
