@@ -1,7 +1,7 @@
 -- The chain over the record: where it ends, and everything that verifying it needs.
 
 -- name: head
--- one row, always
+-- one row, if nobody meddled
 SELECT seq, hash FROM reconciliation_chain_head;
 
 -- name: links
@@ -28,7 +28,7 @@ WITH linked AS (
 )
 SELECT
     COALESCE(a.audit_id, l.audit_id) AS audit_id,
-    a.audit_id IS NOT NULL AS present,
+    a.tableoid IS NOT NULL AS present,
     COALESCE(l.times_written, 0) AS times_written,
     l.digest,
     l.state,
@@ -47,10 +47,11 @@ SELECT
     a.created_at::text AS created_at,
     a.reverted_at::text AS reverted_at,
     a.evidence->>'shared' AS shared,
-    e.digest IS NOT NULL AS shared_present
+    EXISTS (
+        SELECT FROM reconciliation_evidence AS e WHERE e.digest = a.evidence->>'shared'
+    ) AS shared_present
 FROM reconciliation_backfill_audit AS a
 FULL JOIN linked AS l ON l.audit_id = a.audit_id
-LEFT JOIN reconciliation_evidence AS e ON e.digest = a.evidence->>'shared'
 ORDER BY 1;
 
 -- name: evidence
@@ -58,3 +59,25 @@ ORDER BY 1;
 SELECT digest, body::text AS body
 FROM reconciliation_evidence
 ORDER BY digest;
+
+-- name: giant_links
+-- whether a link is so large (a million bytes) that few of them fit into memory at once; the stored
+-- size is asked first, for it costs nothing
+SELECT EXISTS (
+    SELECT FROM reconciliation_chain AS c
+    WHERE pg_column_size(c.*) > 2000 AND octet_length(c::text) > 1000000
+) AS giant;
+
+-- name: giant_rows
+-- the same of audit rows
+SELECT EXISTS (
+    SELECT FROM reconciliation_backfill_audit AS a
+    WHERE pg_column_size(a.*) > 2000 AND octet_length(a::text) > 1000000
+) AS giant;
+
+-- name: giant_evidence
+-- the same of what rows share
+SELECT EXISTS (
+    SELECT FROM reconciliation_evidence AS e
+    WHERE pg_column_size(e.*) > 2000 AND octet_length(e::text) > 1000000
+) AS giant;
