@@ -127,6 +127,17 @@ def test_where_two_people_are_wanted_no_loop_applies_on_its_own(
             assert _is_ready(told)
 
 
+def test_a_job_from_before_two_people_were_wanted_only_plans(queue, configured):
+    queue.ghost("t-1")
+    queue.pause()
+    with opened(configured(UNGHOST_LOOP="flags", UNGHOST_FOUR_EYES="true")) as (house, notifier):
+        run_profile(house, "main", worker="w", notifier=notifier)
+    assert queue.rows("SELECT mode, counts FROM reconciliation_backfill_batch") == [
+        ("dry_run", {"DRY_RUN": 1})
+    ]
+    assert queue.backfills() == []
+
+
 def _is_ready(line: str) -> bool:
     return "Ctrl-C" in line or "Serving on" in line
 

@@ -86,7 +86,9 @@ def _is_passing(error: Exception) -> bool:
 
 
 def _desk(house: House, profile_id: str) -> Any:  # noqa: ANN401 - the context of House.desk
-    dry_run = True if house.settings.loop is LoopMode.DRY_RUN else None
+    """Where two people are wanted for an apply the loop is none of them, whoever put the job."""
+    only_plans = house.settings.loop is LoopMode.DRY_RUN or house.settings.four_eyes
+    dry_run = True if only_plans else None
     return house.desk(profile_id, needs_exchange=True, dry_run=dry_run)
 
 
