@@ -122,6 +122,46 @@ def test_an_answer_that_cannot_be_believed_is_unknown(bot, body, why):
     assert reading.detail == f"{bot.url} does not tell whether trading is paused: {why}."
 
 
+@pytest.mark.parametrize(
+    "body",
+    (
+        b'{"status": "PAUSED", "state": "running"}',
+        b'{"status": "PAUSED", "paused": false}',
+        b'{"status": "PAUSED", "isRunning": true}',
+        b'{"status": "PAUSED", "trading_paused": "False"}',
+        b'{"paused": true, "state": "running"}',
+        b'{"paused": true, "paused": false}',
+        b'{"status": "PAUSED", "state": "PAUSED", "state": " RUNNING"}',
+        b'{"status": "PAUSED", "bots": [{"state": "RUNNING"}]}',
+        b'{"status": "PAUSED", "states": ["PAUSED", "RUNNING"]}',
+        b'["PAUSED", "RUNNING"]',
+        b'[{"status": "PAUSED"}, {"status": "RUNNING"}]',
+        b"PAUSED RUNNING",
+        b"PAUSED\nRUNNING",
+        b"running, not paused",
+        b"<p>PAUSED</p><p>RUNNING</p>",
+    ),
+)
+def test_an_answer_that_says_both_is_unknown(bot, body):
+    bot.body = body
+    reading = asked(bot)
+    assert reading.state is PauseState.UNKNOWN
+    assert "its answer says both that it is paused and that it is running" in reading.detail
+
+
+@pytest.mark.parametrize(
+    "body",
+    (
+        b'{"status": "PAUSED", "paused": true, "running": false, "tasks_running": 3}',
+        b'{"status": "PAUSED", "profile": "running", "reason": "RUNNING", "actor": "Running"}',
+        b'{"status": "PAUSED", "enabled": true, "note": "was running until noon"}',
+    ),
+)
+def test_what_says_it_in_several_ways_or_of_something_else_is_paused(bot, body):
+    bot.body = body
+    assert asked(bot).state is PauseState.PAUSED
+
+
 @pytest.mark.parametrize("code", (401, 404, 500, 503))
 def test_an_error_status_is_unknown_even_when_it_says_paused(bot, code):
     bot.code = code
