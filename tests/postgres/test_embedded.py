@@ -259,6 +259,15 @@ def test_nobody_else_reads_the_log(prepared_home):
         log.chmod(0o644)
 
 
+def test_nobody_else_lists_the_folder(prepared_home):
+    folder = prepared_home / "postgres"
+    folder.chmod(0o755)
+    with embedded_database(prepared_home):
+        others = stat.S_IMODE(folder.stat().st_mode) & 0o077
+    assert others == (0o011 if os.geteuid() == 0 else 0)
+    assert stat.S_IMODE((folder / "data").stat().st_mode) == 0o700
+
+
 def test_a_long_log_starts_anew(prepared_home):
     log = prepared_home / "postgres/server.log"
     log.write_bytes(b"x" * 2_000_000)

@@ -160,7 +160,8 @@ def _said_by(name: str, value: Any) -> Iterator[PauseState]:
     if switch in _FREE_TEXT:
         return
     switch = switch.removeprefix("is").removeprefix("trading")
-    for one in value if isinstance(value, list) else (value,):
+    values = value if isinstance(value, list) else [value]
+    for one in filter(lambda each: isinstance(each, str | bool), values):
         word = str(one).strip().upper()
         if _WORDS.fullmatch(word):
             yield PauseState(word)

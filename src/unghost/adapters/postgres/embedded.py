@@ -15,6 +15,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -216,7 +217,9 @@ def _layout(home: Path) -> _Layout:
     if os.geteuid() == 0:
         _refuse_user_home(home)
         account = server_account(folder / "data")
-    _make_folder(folder, 0o700 if account is None else 0o711)
+    mode = 0o700 if account is None else 0o711
+    _make_folder(folder, mode)
+    _close_to_others(folder, mode)
     if account is not None and not account.reaches(folder):
         raise ConfigurationError(
             f"PostgreSQL does not run as root, and its account cannot reach {folder}: open the"
@@ -243,6 +246,14 @@ def _make_folder(folder: Path, mode: int) -> None:
         with suppress(FileExistsError):  # another process may have been quicker
             one.mkdir()
             one.chmod(mode if one == folder else 0o755)
+
+
+def _close_to_others(folder: Path, mode: int) -> None:
+    """Take from an older folder of ours what others need not: the names and dates in it."""
+    found = folder.stat()
+    kept = stat.S_IMODE(found.st_mode) & mode
+    if found.st_uid == os.geteuid() and kept != stat.S_IMODE(found.st_mode):
+        folder.chmod(kept)
 
 
 def _make_owned_folder(folder: Path, account: Account | None) -> None:
