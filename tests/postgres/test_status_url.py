@@ -130,12 +130,9 @@ def test_an_answer_that_cannot_be_believed_is_unknown(bot, body, why):
         b'{"status": "PAUSED", "isRunning": true}',
         b'{"status": "PAUSED", "trading_paused": "False"}',
         b'{"paused": true, "state": "running"}',
-        b'{"paused": true, "paused": false}',
         b'{"status": "PAUSED", "state": "PAUSED", "state": " RUNNING"}',
-        b'{"status": "PAUSED", "bots": [{"state": "RUNNING"}]}',
         b'{"status": "PAUSED", "states": ["PAUSED", "RUNNING"]}',
         b'["PAUSED", "RUNNING"]',
-        b'[{"status": "PAUSED"}, {"status": "RUNNING"}]',
         b"PAUSED RUNNING",
         b"PAUSED\nRUNNING",
         b"running, not paused",
@@ -155,6 +152,7 @@ def test_an_answer_that_says_both_is_unknown(bot, body):
         b'{"status": "PAUSED", "paused": true, "running": false, "tasks_running": 3}',
         b'{"status": "PAUSED", "profile": "running", "reason": "RUNNING", "actor": "Running"}',
         b'{"status": "PAUSED", "enabled": true, "note": "was running until noon"}',
+        b'{"status": "PAUSED", "database": "running", "tasks": [{"state": "RUNNING"}]}',
     ),
 )
 def test_what_says_it_in_several_ways_or_of_something_else_is_paused(bot, body):

@@ -13,7 +13,6 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import partial
 from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -26,8 +25,10 @@ _PAUSED: Final = "PAUSED"
 _STATUS: Final = "status"
 _WORDS: Final = re.compile(rf"\b(?:{PauseState.PAUSED}|{PauseState.RUNNING})\b")
 _NO_LETTERS: Final = re.compile("[^a-z]")
-_FREE_TEXT: Final = frozenset({"actor", "message", "profile", "profileid", "reason"})
-"""What people named or wrote says nothing of the status."""
+_TELLING: Final = frozenset(
+    {"status", "state", "states", "mode", "trading", "tradingstatus", "tradingstate"}
+)
+"""Names of fields, without all that is no letter, that tell of trading."""
 
 _SWITCHES: Final = {
     "paused": (PauseState.PAUSED, PauseState.RUNNING),
@@ -126,48 +127,44 @@ def _judged(body: bytes) -> tuple[PauseState, str]:
 def _status_in(text: str) -> Any:
     """The status in a JSON object, None in anything else that is well-formed."""
     looks_like_json = text.startswith(("{", "["))
-    told: set[PauseState] = set()
     try:
-        answer = json.loads(text, object_pairs_hook=partial(_told_once, told))
+        answer = json.loads(text, object_pairs_hook=_told_once)
     except (ValueError, RecursionError):
         if looks_like_json:
             raise _NoAnswerError("its answer is broken JSON") from None
-        told = {PauseState(word) for word in _WORDS.findall(text.upper())}
-        answer = None
-    if isinstance(answer, list):
-        told.update(_said_by("", answer))
-    if len(told) > 1:
+        answer = _WORDS.findall(text.upper())
+    if len(set(_said_by(answer))) > 1:
         raise _NoAnswerError("its answer says both that it is paused and that it is running")
     return answer.get(_STATUS) if isinstance(answer, dict) else None
 
 
-def _told_once(told: set[PauseState], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object, if it tells its status once: of PAUSED and RUNNING the last would be believed.
-
-    What its other values say of it is added to `told`.
-    """
+def _told_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object, if it tells its status once: of PAUSED and RUNNING the last would be believed."""
     names = Counter(name.strip().lower() for name, _ in pairs)
     if names[_STATUS] > 1:
         raise _NoAnswerError("its answer tells the status more than once")
-    for name, value in pairs:
-        told.update(_said_by(name, value))
     return dict(pairs)
 
 
-def _said_by(name: str, value: Any) -> Iterator[PauseState]:
-    """PAUSED or RUNNING as a word under any name, or as a switch of that name (`isPaused`)."""
-    switch = _NO_LETTERS.sub("", name.lower())
-    if switch in _FREE_TEXT:
-        return
-    switch = switch.removeprefix("is").removeprefix("trading")
-    values = value if isinstance(value, list) else [value]
-    for one in filter(lambda each: isinstance(each, str | bool), values):
-        word = str(one).strip().upper()
-        if _WORDS.fullmatch(word):
-            yield PauseState(word)
-        elif word in _SWITCHED and switch in _SWITCHES:
-            on, off = _SWITCHES[switch]
-            yield on if _SWITCHED[word] else off
+def _said_by(answer: Any) -> Iterator[PauseState]:
+    """What an answer says of trading: itself, or its fields of such names. What is deeper in it is
+    of something else: a database that is running says nothing of the bot.
+    """
+    fields = answer.items() if isinstance(answer, dict) else [(_STATUS, answer)]
+    for name, value in fields:
+        key = _NO_LETTERS.sub("", name.lower())
+        for one in value if isinstance(value, list) else [value]:
+            yield from _said(key, one)
+
+
+def _said(key: str, value: object) -> Iterator[PauseState]:
+    word = str(value).strip().upper() if isinstance(value, str | bool) else ""
+    if key in _TELLING and _WORDS.fullmatch(word):
+        yield PauseState(word)
+    switch = key.removeprefix("is").removeprefix("trading")
+    if switch in _SWITCHES and word in _SWITCHED:
+        on, off = _SWITCHES[switch]
+        yield on if _SWITCHED[word] else off
 
 
 def _failure(error: Exception) -> str:
