@@ -175,6 +175,26 @@ def test_row_security_that_comes_while_a_process_runs_stops_its_writes(
     poor.close()
 
 
+def test_row_security_that_comes_while_a_process_runs_stops_its_next_detection(
+    role, database, database_url
+):
+    """The loop keeps one ledger for months; a dry run from a part of it would find ghosts."""
+    grant(database, "SELECT, INSERT ON orders", role)
+    execute(database, "ALTER TABLE orders ENABLE ROW LEVEL SECURITY")
+    execute(database, SHOWS_ALL)
+    poor = Database(make_conninfo(database_url, user=role))
+    ledger = PostgresLedger(poor)
+    assert ledger.open_lifecycles(["main"]) == ()
+    execute(database, NARROWS)
+    with pytest.raises(LedgerSchemaError, match="Row security"):
+        ledger.look(["main"], hint=None, full=True, judge=lambda one: one)
+    with pytest.raises(LedgerSchemaError, match="Row security"):
+        ledger.open_lifecycles(["main"])
+    execute(database, "DROP POLICY mine ON orders")
+    assert ledger.open_lifecycles(["main"]) == ()
+    poor.close()
+
+
 def test_times_without_a_zone(empty_database, empty_database_url):
     execute(empty_database, QTY_ONLY)
     migrate(empty_database)

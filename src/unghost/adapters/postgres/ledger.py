@@ -18,14 +18,14 @@ from unghost.adapters.postgres import books, chain, living, undo, validation
 from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.known import KnownLifecycles
 from unghost.adapters.postgres.reading import Reader, Session
-from unghost.adapters.postgres.schema import LedgerShape, read_shape
+from unghost.adapters.postgres.schema import LedgerShape, read_hiding, read_shape
 from unghost.adapters.postgres.statements import printable, require_whole, require_writable
 from unghost.adapters.postgres.writing import (
     PostgresWriteTransaction,
     take_write_lock,
     write_within,
 )
-from unghost.errors import DatabaseError, RefusedError, UnghostError
+from unghost.errors import DatabaseError, LedgerSchemaError, RefusedError, UnghostError
 from unghost.model import (
     AuditEntry,
     AuditRow,
@@ -82,6 +82,15 @@ class PostgresLedger(Reader):
     def _session(self) -> Iterator[Session]:
         with self._forgetting(), self._database.transaction(read_only=True) as conn:
             yield self._in(conn)
+
+    @contextmanager
+    def _session_to_detect(self) -> Iterator[Session]:
+        """What the owner hides in the life of this process must not look like a ghost."""
+        with self._session() as session:
+            hiding = read_hiding(session.conn)
+            if hiding:
+                raise LedgerSchemaError(hiding)
+            yield session
 
     @contextmanager
     def _changing(self) -> Iterator[Session]:

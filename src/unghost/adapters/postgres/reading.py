@@ -95,6 +95,10 @@ class Reader(ABC):
     def _session(self) -> AbstractContextManager[Session]:
         """Yield a transaction to read in."""
 
+    def _session_to_detect(self) -> AbstractContextManager[Session]:
+        """The same, after a look at whether every row is still to be seen."""
+        return self._session()
+
     def now(self) -> datetime:
         """The clock of the database, aware UTC."""
         with self._session() as session:
@@ -110,7 +114,7 @@ class Reader(ABC):
         """
         if not profile_ids or (symbols is not None and not symbols):
             return ()
-        with self._session() as session:
+        with self._session_to_detect() as session:
             return _with_rows(session, _open_sums(session, profile_ids, symbols))
 
     def look(
@@ -122,7 +126,7 @@ class Reader(ABC):
         the lifecycles that it knows to be open, and those touched since, are read exactly. Those
         of which every row is the very version that this process read last are not read again.
         """
-        with self._session() as session:
+        with self._session_to_detect() as session:
             as_of = _now(session)
             by_hint = None
             if hint is not None and can_hint(session.conn, session.shape):

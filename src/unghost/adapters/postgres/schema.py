@@ -182,6 +182,12 @@ def read_shape(connection: Connection[DictRow]) -> LedgerShape:
     )
 
 
+def read_hiding(connection: Connection[DictRow]) -> str:
+    """`LedgerShape.hiding` alone, as it is now; empty where nothing is hidden."""
+    relation = connection.execute(block("schema", "relation")).fetchone()
+    return "" if relation is None else _hiding(relation)
+
+
 def _hiding(relation: DictRow) -> str:
     """An EXIT that a policy hides would make a ghost of what is none."""
     if not relation["may_hide_rows"]:
