@@ -153,6 +153,19 @@ def test_row_security_that_may_hide_a_row(policies, hidden, role, database, data
     poor.close()
 
 
+def test_row_security_of_the_tables_of_unghost(role, database, database_url):
+    poor = Database(make_conninfo(database_url, user=role))
+    name = "row security of the record"
+    assert name not in {one.name for one in check_database(poor)}
+    for table in ("reconciliation_backfill_audit", "trading_profile"):
+        execute(database, f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    found = named(poor, name)
+    assert found.verdict == "warn"
+    assert "on reconciliation_backfill_audit, trading_profile: without" in found.detail
+    assert name not in {one.name for one in check_database(database)}
+    poor.close()
+
+
 def test_row_security_that_does_not_apply_to_the_role(database):
     assert not [one for one in check_database(database) if one.name == "row security"]
     execute(database, "ALTER TABLE orders ENABLE ROW LEVEL SECURITY")

@@ -76,6 +76,14 @@ WHERE to_regclass(wanted.table_name) IS NOT NULL
 GROUP BY wanted.table_name
 ORDER BY wanted.table_name;
 
+-- name: record_kept_away
+-- our own tables on which row security applies to this role
+SELECT c.relname::text AS name
+FROM pg_catalog.pg_class AS c
+WHERE c.oid = ANY(ARRAY(SELECT to_regclass(name) FROM unnest(%(tables)s::text[]) AS name))
+  AND row_security_active(c.oid)
+ORDER BY c.relname;
+
 -- name: strangers
 -- who has rights on our tables that none of the three roles has; a schema may give them to everybody
 SELECT

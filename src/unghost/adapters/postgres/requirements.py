@@ -267,6 +267,21 @@ def _rights_on_record(database: Database) -> Iterator[Requirement]:
         yield _rights("the tables of unghost", [], database)
 
 
+def _record_kept_away(database: Database) -> Iterator[Requirement]:
+    """Hosted servers may turn it on for each new table: then nothing can be recorded."""
+    found = [row["name"] for row in _asked(database, "record_kept_away", tables=[*SERVICE_RIGHTS])]
+    if not found:
+        return
+    yield Requirement(
+        name="row security of the record",
+        verdict="warn",
+        detail=f"row security applies to this role on {', '.join(found)}: without policies that let"
+        " it read and write every row, nothing can be recorded",
+        remedy="as their owner, ALTER TABLE ... DISABLE ROW LEVEL SECURITY, or use a role with"
+        " BYPASSRLS",
+    )
+
+
 def _strangers(database: Database) -> Iterator[Requirement]:
     """What is made in a schema may be everybody's by its default privileges."""
     for row in _asked(database, "strangers", tables=list(SERVICE_RIGHTS)):
@@ -293,5 +308,6 @@ _CHECKS: Final = (
     _naive_times,
     _migrations,
     _rights_on_record,
+    _record_kept_away,
     _strangers,
 )
