@@ -1,7 +1,7 @@
 """Try to break unghost in every way at hand, and write down what held: `make proof`.
 
-Each part is a run of its own that leaves a result in `.proof/`; `docs/proof.md` is written from
-those results and nothing else, soaks and mutants of earlier runs among them.
+Each part is a run of its own that leaves a result in `.proof/`. `docs/proof.md` is written from
+those results, the earlier ones in `docs/proof.json`, and nothing else; both are kept together.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from tests.proofs.page import written
-from tests.proofs.results import HOUSE, Keeper, folder, kept
+from tests.proofs.results import HOUSE, Keeper, folder, kept, lasting, recorded, write_down
 
 PAGE: Final = HOUSE / "docs" / "proof.md"
+RECORD: Final = PAGE.with_suffix(".json")
 TESTS: Final[Mapping[str, tuple[str, ...]]] = {
     "fault matrix": (
         "tests/cycle/test_fault_matrix.py",
@@ -139,7 +140,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     chosen = [] if asked.write else asked.parts or list(known)
     held = [known[part]() for part in chosen]
-    results = list(kept(folder()))
+    results = lasting([*recorded(RECORD), *kept(folder())])
+    write_down(results, RECORD)
     PAGE.write_text(written(results, list(known)), encoding="utf-8")
     return 0 if all(held) else 1
 

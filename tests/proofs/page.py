@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -9,10 +10,11 @@ from tests.proofs.results import Result
 
 HEAD: Final = """# What was tried, and what held
 
-Written by `make proof` from the results of its runs; change nothing here by hand. Each part may
-have run at another time and on another commit: each line says when (UTC) and on which. A part that
-says "not run" was not run for this page. A commit that ends in `+` had changes that were not
-committed.
+Written by `make proof` from the results of its runs, which are in `proof.json` beside it; change
+nothing here by hand: a test holds both together. Each part may have run at another time and on
+another commit: each line says when (UTC) and on which. A part that was run again replaces what it
+found before; soaks add up, those that broke something included. A part that says "not run" was not
+run for this page. A commit that ends in `+` had changes that were not committed.
 """
 WORDS: Final = {
     "crash points": "A process is killed before and after each statement of a dry run, an apply, a"
@@ -49,7 +51,7 @@ def _section(results: Sequence[Result]) -> Iterator[str]:
     for one in sorted(results, key=lambda one: (one.at, one.commit, str(one.figures))):
         told = "; ".join(figures(one))
         where = f"{one.at} | `{one.commit}` | {_machine(one)}"
-        yield f"| {where} | {told} | {len(one.violations)} |"
+        yield f"| {where} | {told} | {len(set(one.violations))} |"
     if any("steps" in one.figures for one in results):
         yield ""
         yield f"Steps in all: {sum(one.figures.get('steps', 0) for one in results)}."
@@ -74,10 +76,14 @@ def _machine(result: Result) -> str:
 
 
 def _violations(results: Sequence[Result]) -> Iterator[str]:
-    found = [(one.commit, words) for one in results for words in one.violations]
+    found = Counter(
+        (one.commit, " ".join(words.split())) for one in results for words in one.violations
+    )
     if found:
         yield ""
-        yield from (f"- on `{commit}`: {' '.join(words.split())}" for commit, words in found)
+    for (commit, words), count in found.items():
+        again = f" ({count} times, while a shorter way was sought)" if count > 1 else ""
+        yield f"- on `{commit}`: {words}{again}"
 
 
 def _mutants(results: Sequence[Result]) -> Iterator[str]:

@@ -1,6 +1,8 @@
 """What the proofs found, as they keep it: one JSON file for each run, in `.proof/`.
 
 A file is written whole or not at all, and anew while its run goes on: what ends early still counts.
+What the page tells is kept beside it, in `docs/proof.json`, so that it outlives the checkout in
+which it was found, and anybody can write the page anew.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,10 +90,39 @@ def kept(where: Path) -> Iterator[Result]:
     """Every result in a folder. Raises ValueError for a file that is none."""
     for path in sorted(where.glob("*.json")):
         try:
-            told = json.loads(path.read_text(encoding="utf-8"))
-            told["machine"] = Machine(**told["machine"])
-            told["violations"] = tuple(told["violations"])
-            told.setdefault("at", _minute(datetime.fromtimestamp(path.stat().st_mtime, UTC)))
-            yield Result(**told)
+            yield _result(json.loads(path.read_text(encoding="utf-8")), path)
         except (TypeError, KeyError, ValueError) as error:
             raise ValueError(f"{path.name} is no result of a proof: {error}") from error
+
+
+def _result(told: dict[str, Any], path: Path) -> Result:
+    told["machine"] = Machine(**told["machine"])
+    told["violations"] = tuple(told["violations"])
+    told.setdefault("at", _minute(datetime.fromtimestamp(path.stat().st_mtime, UTC)))
+    return Result(**told)
+
+
+def recorded(record: Path) -> list[Result]:
+    """The results that a page was written from; none where there is no record yet."""
+    if not record.exists():
+        return []
+    return [_result(told, record) for told in json.loads(record.read_text(encoding="utf-8"))]
+
+
+def write_down(results: Iterable[Result], record: Path) -> None:
+    """Keep the results that a page is written from."""
+    told = json.dumps([asdict(one) for one in results], indent=1, ensure_ascii=False)
+    record.write_text(told + "\n", encoding="utf-8")
+
+
+def lasting(results: Iterable[Result]) -> list[Result]:
+    """The latest result of each part, and every soak, each once; by part and time.
+
+    A part that was run again replaces what it found before. Steps of the state machine add up, and
+    what they broke on the way stays told.
+    """
+    latest: dict[Hashable, Result] = {}
+    for one in sorted(results, key=lambda one: (one.part, one.at, one.commit, str(one.figures))):
+        again = tuple(one.figures) if one.part != "soak" else str(one)
+        latest[one.part, again] = one
+    return list(latest.values())

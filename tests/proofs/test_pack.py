@@ -7,9 +7,18 @@ import os
 
 import pytest
 from benchmarks.report import this_machine
-from tests.proofs.pack import TESTS, counted, main, parts
+from tests.proofs.pack import PAGE, RECORD, TESTS, counted, main, parts
 from tests.proofs.page import WORDS, written
-from tests.proofs.results import FOLDER_VARIABLE, HOUSE, Keeper, Result, kept
+from tests.proofs.results import (
+    FOLDER_VARIABLE,
+    HOUSE,
+    Keeper,
+    Result,
+    kept,
+    lasting,
+    recorded,
+    write_down,
+)
 
 
 def result(part: str, *violations: str, commit: str = "abc", at="2026-02-01 12:00", **figures):
@@ -80,6 +89,26 @@ def test_what_a_keeper_keeps_is_read_back_and_only_its_last_word(tmp_path, monke
     (tmp_path / "odd.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ValueError, match=r"odd\.json"):
         list(kept(tmp_path))
+
+
+def test_the_page_tells_what_the_record_beside_it_holds_and_nothing_else():
+    assert PAGE.read_text(encoding="utf-8") == written(recorded(RECORD), list(parts(1, 1)))
+
+
+def test_a_record_is_read_back_as_it_was_written(tmp_path):
+    record = tmp_path / "proof.json"
+    assert recorded(record) == []
+    results = [result("soak", "seed 1: broke", steps=5), result("chain", tests=1)]
+    write_down(results, record)
+    assert recorded(record) == results
+
+
+def test_a_part_that_ran_again_replaces_what_it_found_and_soaks_add_up():
+    soaks = [result("soak", steps=5), result("soak", "broke", steps=5, commit="def")]
+    old, new = result("chain", "broke", tests=1), result("chain", at="2026-02-02 12:00", tests=2)
+    crashes = result("crash points", kills=1), result("crash points", crashes=1)
+    told = lasting([new, *soaks, old, *crashes, soaks[0]])
+    assert sorted(map(str, told)) == sorted(map(str, [new, *soaks, *crashes]))
 
 
 def test_outcomes_are_counted_from_the_report():
