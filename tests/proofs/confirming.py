@@ -7,7 +7,7 @@ the evidence of one draft against the core, as often as a state machine takes a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -31,6 +31,20 @@ Known = Mapping[str, tuple[object, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Truth:
+    """What the evidence may be lessened by, and what must hold even then.
+
+    `own` and `strange` are the exchange orders that closed something in truth: for lifecycles, and
+    for somebody who is not in the ledger. `within` raises AssertionError where a leg would be
+    closed by more than was closed there in truth.
+    """
+
+    own: Collection[str]
+    strange: Collection[str]
+    within: Callable[[Sequence[Candidate]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Judge:
     """Decides the evidence of one draft again."""
 
@@ -51,14 +65,16 @@ def confirm(
     standing: set[str],
     *,
     paused: bool,
-    closings: Collection[str],
+    truth: Truth,
     known: Known,
 ) -> Known:
     """Raises AssertionError, with the invariant's number, where the draft is unsound.
 
-    `closings` are the exchange orders that closed something in truth: while fills are late, what
-    opened looks as if it had closed, and with an opening less a rival is less. Markets whose
-    evidence is that of the last time are not lessened anew.
+    Only what closed in truth is taken away: while fills are late, what opened looks as if it had
+    closed, and with an opening less a rival is less. So it is with a stranger's closing: a rival is
+    less with it, or it stands in for a closing of its size that was taken away, and nothing in what
+    is left may tell. Then the truth of the leg is the bound: no more than was closed there.
+    Markets whose evidence is that of the last time are not lessened anew.
     """
     now = max((one.as_of for one in draft.evidences), default=draft.pause.as_of)
     judge = Judge(draft=draft, rules=rules, now=now)
@@ -72,7 +88,7 @@ def confirm(
     facts = {one.symbol: (draft.pause.state, *_facts(one)) for one in draft.evidences}
     for evidence in draft.evidences:
         if facts[evidence.symbol] != known.get(evidence.symbol):
-            _confirm_market(evidence, judge, closings)
+            _confirm_market(evidence, judge, truth)
     drafted = candidates(draft.rulings)
     assert not {one.order_id for one in drafted} & standing, "invariant 5: it stands already"
     assert all(one.order_id == expected_id(one, draft.evidences) for one in drafted), "invariant 4"
@@ -90,14 +106,20 @@ def _facts(evidence: Evidence) -> tuple[object, ...]:
     )
 
 
-def _confirm_market(evidence: Evidence, judge: Judge, closings: Collection[str]) -> None:
+def _confirm_market(evidence: Evidence, judge: Judge, truth: Truth) -> None:
     of_market = candidates(judge([evidence]))
     assert not of_market or is_flat(evidence), "invariant 8"
     for less in without_a_reading(evidence):
         assert not candidates(judge([less])), "invariant 2: less evidence, a row more"
-    fewer = without_a_closing(evidence, closings)
+    fewer = without_a_closing(evidence, truth.own)
     if fewer is not evidence:
-        assert no_more(candidates(judge([fewer])), of_market), "invariant 2: a fill less"
+        found = candidates(judge([fewer]))
+        truth.within(found)
+        own = [one for one in found if one.exchange_order_id not in truth.strange]
+        assert no_more(own, of_market), "invariant 2: a fill less"
+    alone = without_a_closing(evidence, truth.strange)
+    if alone is not evidence:
+        truth.within(candidates(judge([alone])))
 
 
 def candidates(rulings: Iterable[Ruling]) -> list[Candidate]:

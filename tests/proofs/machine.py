@@ -21,10 +21,10 @@ from tests.cycle.conftest import WIPE
 from tests.cycle.test_races import at_once
 from tests.cycle.wire import Wire
 from tests.proofs.bystander import OPERATIONS
-from tests.proofs.confirming import Known, candidates, confirm
+from tests.proofs.confirming import Known, Truth, candidates, confirm
 from tests.proofs.nursery import Nursery
 from tests.proofs.quick import QuickBench
-from tests.proofs.sight import confirm_books, confirm_claims, look
+from tests.proofs.sight import confirm_books, confirm_claims, confirm_legs, look
 from tests.proofs.statements import CrashPoint, Moment, StatementWire
 from tests.proofs.street import MARKETS, Street, pick
 from tests.proofs.watching import Watching, counted, planned, written_by
@@ -407,10 +407,19 @@ class Machine(Watching):
                 self.bench.desk.rules,
                 set(self.sight.standing),
                 paused=self.paused,
-                closings=self.street.filled.keys(),
+                truth=self.truth(),
                 known=self.known,
             )
             confirm_claims(candidates(draft.rulings), self.sight, self.street)
+
+    def truth(self) -> Truth:
+        """What closed whose, as the exchange has told it."""
+        strange = self.street.closed_by_strangers() & self.street.filled.keys()
+        return Truth(
+            own=self.street.filled.keys() - strange,
+            strange=strange,
+            within=lambda claims: confirm_legs(claims, self.sight, self.street),
+        )
 
     def teardown(self) -> None:
         """Bring it to rest where all held so far; tell of what broke, then or now."""

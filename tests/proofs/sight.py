@@ -228,9 +228,15 @@ def confirm_fresh(now: Sight, before: Sight, street: Street, *, paused: bool) ->
 
 def confirm_claims(claims: Sequence[Candidate], now: Sight, street: Street) -> None:
     """Raises AssertionError where what would be written claims what is used already."""
-    accounted, closed = by_order(now.exits()), now.closed()
+    accounted = by_order(now.exits())
     for order, quantity in _claimed_by_order(claims).items():
         assert accounted[order] + quantity <= street.filled[order], f"invariant 3: {order} twice"
+    confirm_legs(claims, now, street)
+
+
+def confirm_legs(claims: Sequence[Candidate], now: Sight, street: Street) -> None:
+    """Raises AssertionError where a leg would be closed by more than was closed there in truth."""
+    closed = now.closed()
     for leg, quantity in _claimed_by_leg(claims).items():
         most = most_closed(leg, closed, street)
         assert closed[leg] + quantity <= most, f"invariant 3: {leg} would be closed by too much"

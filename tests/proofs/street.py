@@ -80,6 +80,10 @@ class Street:
     def held_by_hand(self) -> list[Position]:
         return [one for one in self.by_hand if one.close_order is None]
 
+    def closed_by_strangers(self) -> set[str]:
+        """The orders by which somebody closed who is not in the ledger."""
+        return {one.close_order for one in self.by_hand if one.close_order is not None}
+
     def is_anything_held(self) -> bool:
         """In truth, or as the exchange still tells it."""
         return bool(self.open() or self.held_by_hand() or self.late())
