@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -57,8 +57,9 @@ def learn_secrets(settings: Settings, profiles: Profiles) -> None:
 def _database_secrets(conninfo: str) -> Iterator[str]:
     yield conninfo
     if "://" in conninfo:
-        written = urlsplit(conninfo).password or ""
-        yield from (written, unquote(written))
+        with suppress(ValueError):  # what is no address is refused where the database is opened
+            written = urlsplit(conninfo).password or ""
+            yield from (written, unquote(written))
     yield from (found.strip("'") for found in _PASSWORD.findall(conninfo))
 
 

@@ -343,3 +343,77 @@ def test_a_closed_pipe_is_quiet(books):
         check=True,
     )
     assert ran.stderr == ""
+
+
+def shelled(place, command: str) -> subprocess.CompletedProcess[str]:
+    """A command line of the shell, in which `unghost` is this one."""
+    return subprocess.run(
+        ["/bin/bash", "-c", command.replace("unghost", f"{sys.executable} -m unghost", 1)],
+        cwd=place.folder,
+        env=os.environ | place.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    (
+        "unghost rollback nothing --yes --json | true",
+        "unghost rollback nothing --yes --json 2>&1 | true",
+        "unghost --nonsense --json | true",
+        "unghost --nonsense 2>&1 >/dev/null | true",
+    ),
+)
+def test_a_closed_pipe_is_quiet_about_a_failure_too(books, command):
+    ran = shelled(books, command)
+    assert "Traceback" not in ran.stderr
+    assert "Exception ignored" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    (
+        ("unghost sql detect >&-", 0),
+        ("unghost sql detect 2>&-", 0),
+        ("unghost sql detect >&- 2>&- <&-", 0),
+        ("unghost sql nothing 2>&-", 2),
+        ("unghost sql nothing --json >&-", 2),
+    ),
+)
+def test_a_stream_that_was_closed_before_is_written_nowhere(books, command, code):
+    ran = shelled(books, command)
+    assert ran.returncode == code, ran.stderr
+    assert "bug" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ("sql detect", "sql detect --json", "sql nothing --json", "status -p main", "--help"),
+)
+def test_a_full_disk_behind_the_output_ends_with_3_and_a_sentence(books, arguments):
+    """Whoever reads half a document must not take it for whole."""
+    ran = shelled(books, f"unghost {arguments} >/dev/full")
+    assert ran.returncode == 3, ran.stderr
+    last = ran.stderr.splitlines()[-1]
+    assert last == "unghost: Nothing more can be written: No space left on device."
+
+
+def test_a_full_disk_behind_the_errors_leaves_the_code(books):
+    assert shelled(books, "unghost sql nothing 2>/dev/full").returncode in {2, 3}
+
+
+def test_an_address_that_is_none_is_refused_without_it(place):
+    ran = place.run("detect", "-p", "main", DATABASE_URL="postgresql://u:planted-password-1@[::1")
+    assert ran.code == 3
+    assert "DATABASE_URL cannot be understood" in ran.err
+    assert "planted-password-1" not in ran.err
+
+
+def test_a_file_without_an_end_is_refused(books):
+    assert "is larger than" in books.run("import-fills", "/dev/zero").err
+    ran = books.run("detect", UNGHOST_CONFIG="/dev/zero")
+    assert ran.code == 3
+    assert "/dev/zero cannot be read: it is larger than 64 MiB." in ran.err

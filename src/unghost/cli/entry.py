@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
+from contextlib import suppress
+from pathlib import Path
 from typing import Final, NoReturn
 
 import typer
@@ -15,6 +18,8 @@ BUG: Final = 70
 INTERRUPTED: Final = 130
 USAGE: Final = 2
 PIPE_CLOSED: Final = 1
+UNWRITABLE: Final = 3
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 def main() -> NoReturn:
@@ -24,14 +29,39 @@ def main() -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code (DESIGN section 9)."""
+    _open_what_is_closed()
     try:
-        code = _invoke(arguments)
-        sys.stdout.flush()
+        return _finished(arguments)
     except BrokenPipeError:
         return _quiet_pipe()
-    except BaseException as error:  # noqa: BLE001 - the edge: every failure has an exit code
-        return _failed(error, arguments)
+    except OSError as error:  # the words about another failure could not be written either
+        return _unwritable(error)
+
+
+def _finished(arguments: list[str]) -> int:
+    try:
+        code = _invoke(arguments)
+    except BrokenPipeError:
+        raise
+    except BaseException as error:  # the edge: every failure has an exit code
+        if _is_of_the_output(error):
+            raise
+        code = _failed(error, arguments)
+    sys.stdout.flush()
     return code
+
+
+def _open_what_is_closed() -> None:
+    """A program that was started with a stream closed (`>&-`) writes that stream nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the very end
+            setattr(sys, name, nowhere)
+
+
+def _is_of_the_output(error: BaseException) -> bool:
+    """Whether nothing more can be written, which no other words can be said about on stdout."""
+    return isinstance(error, OSError) and error.filename is None and error.errno in _NO_ROOM
 
 
 def _invoke(arguments: list[str]) -> int:
@@ -99,5 +129,23 @@ def _tell(error: BaseException, words: str, code: int, arguments: list[str]) -> 
 
 def _quiet_pipe() -> int:
     """The reader went away: leave nothing that the interpreter would try to flush at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _write_nowhere()
     return PIPE_CLOSED
+
+
+def _unwritable(error: OSError) -> int:
+    """The disk behind stdout is full, or the like: whoever reads it must not take it for whole."""
+    _write_nowhere()
+    with suppress(OSError):
+        sys.stderr.write(f"unghost: Nothing more can be written: {error.strerror or error}.\n")
+        sys.stderr.flush()
+    return UNWRITABLE
+
+
+def _write_nowhere() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())

@@ -93,11 +93,13 @@ def import_fills(
 
 def _read(file: Path) -> bytes:
     try:
-        if file.stat().st_size > LARGEST_BYTES:
-            raise UsageError(f"{file} is larger than {LARGEST_BYTES >> 20} MiB: split it.")
-        return file.read_bytes()
+        with file.open("rb") as opened:
+            held = opened.read(LARGEST_BYTES + 1)  # the size of a device or a pipe says nothing
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}.") from None
+    if len(held) > LARGEST_BYTES:
+        raise UsageError(f"{file} is larger than {LARGEST_BYTES >> 20} MiB: split it.")
+    return held
 
 
 # What is stated ----------------------------------------------------------------------------------

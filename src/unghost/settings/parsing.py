@@ -6,11 +6,13 @@ Every parser raises ValueError with what is allowed, as the end of the sentence
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Callable
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
@@ -21,6 +23,9 @@ _Word = TypeVar("_Word", bound=StrEnum)
 
 CLOSE_ENOUGH = 0.75
 """How alike a misspelt name and a known one must be for the known one to be suggested."""
+
+LARGEST_FILE_BYTES = 64 * 1024 * 1024
+"""A hundred thousand profiles take a third of it; a device has no end at all."""
 
 
 def nearest(name: str, known: tuple[str, ...]) -> str | None:
@@ -170,3 +175,12 @@ def _split(text: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts
+
+
+def text_of_file(path: Path) -> str:
+    """A file that people write, in UTF-8. Raises OSError (too large, too) or UnicodeDecodeError."""
+    with path.open("rb") as file:
+        held = file.read(LARGEST_FILE_BYTES + 1)
+    if len(held) > LARGEST_FILE_BYTES:
+        raise OSError(errno.EFBIG, f"it is larger than {LARGEST_FILE_BYTES >> 20} MiB")
+    return held.decode("utf-8")

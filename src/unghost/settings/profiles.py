@@ -213,7 +213,7 @@ def load_profiles(settings: Settings) -> Profiles:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(parsing.text_of_file(path))
     except FileNotFoundError:
         raise ConfigurationError(
             f"UNGHOST_CONFIG is {str(path)!r}, and there is no such file: correct it or unset it."

@@ -24,6 +24,7 @@ from fastapi import Depends, Request, Response
 
 from unghost.errors import ConfigurationError
 from unghost.settings import Settings
+from unghost.settings.parsing import text_of_file
 from unghost.web.problems import Problem
 
 COOKIE: Final = "unghost_session"
@@ -130,7 +131,7 @@ def _from_file(settings: Settings) -> Iterable[Login]:
     if settings.tokens_file is None:
         return
     try:
-        lines = settings.tokens_file.read_text(encoding="utf-8").splitlines()
+        lines = text_of_file(settings.tokens_file).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"UNGHOST_TOKENS_FILE {settings.tokens_file} cannot be read:"
