@@ -418,6 +418,7 @@ class Machine(Watching):
         return Truth(
             own=self.street.filled.keys() - strange,
             strange=strange,
+            one_sided=self.street.one_sided(),
             within=lambda claims: confirm_legs(claims, self.sight, self.street),
         )
 

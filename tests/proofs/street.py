@@ -100,6 +100,10 @@ class Street:
         """Closed, and the exchange has not told the fills yet."""
         return [one for one in self.positions if one.late]
 
+    def one_sided(self) -> set[str]:
+        """Markets in one-way mode on which an opening shows without its closing."""
+        return set() if self.hedged else {one.symbol for one in self.late()}
+
     def untold(self, leg: Leg) -> Decimal:
         """What was closed on a leg by fills that are late."""
         late = [one for one in self.late() if (one.symbol, one.closing_side) == leg]
