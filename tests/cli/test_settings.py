@@ -1,6 +1,7 @@
 """Every variable: its name, its default, what is taken and what is refused, and in which words."""
 
 import os
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -243,3 +244,13 @@ def test_a_misspelt_variable_is_named_with_the_nearest_one():
         ("RECON_EXIT_BACKFILL_DRYRUN", "RECON_EXIT_BACKFILL_DRY_RUN"),
         ("UNGHOST_ZZZZ", None),
     )
+
+
+def test_what_the_tests_and_the_build_read_is_no_misspelt_setting():
+    """A warning of them would be one line more of errors, and tests of those lines would fail."""
+    house = Path(__file__).resolve().parents[2]
+    files = [house / "Makefile", house / ".ci" / "run", *(house / "tests").rglob("*.py")]
+    read = re.compile(r"""(?:environ(?:\.get\(|\[)|export |@)["']?(UNGHOST_[A-Z_]+)""")
+    found = {name for file in files for name in read.findall(file.read_text(encoding="utf-8"))}
+    assert {"UNGHOST_CI", "UNGHOST_CRASH_POINTS", "UNGHOST_SOAK_SEED"} <= found
+    assert unknown_variables(dict.fromkeys(found, "1"), also_known=[]) == ()

@@ -274,6 +274,7 @@ def test_a_reinstate_that_waited_longer_than_a_reading_lasts_writes_nothing(benc
         ({"trade_id": None, "side": "buy"}, False),
         ({"trade_id": "T-1"}, True),
         ({"trade_id": "t-9", "quantity": "0.1"}, True),
+        ({"trade_id": "t-9", "quantity": None}, True),
         ({"trade_id": "t-9", "hours": 2.9}, False),
         ({"trade_id": "t-9", "exchange_order_id": "880999"}, False),
         ({"trade_id": "t-9", "symbol": "SOLUSDT"}, False),

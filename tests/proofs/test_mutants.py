@@ -10,7 +10,9 @@ from tests.proofs.mutants import (
     MACHINE_FINDS,
     MUTANTS,
     SOURCE,
+    Mutant,
     for_the_machine,
+    judge,
     stale,
 )
 
@@ -39,3 +41,29 @@ def test_a_mutant_whose_text_is_gone_is_told():
     assert stale([MUTANTS[0]]) == []
     assert "stands there 0 times" in stale([gone])[0]
     assert len(stale([gone, lost])) == 2
+
+
+PREFIX = Mutant(
+    name="rows are named otherwise",
+    file="ids.py",
+    old='BACKFILL_PREFIX = "BFILL-"',
+    new='BACKFILL_PREFIX = "OTHER-"',
+)
+
+
+@pytest.mark.parametrize(("asserted", "is_caught"), (('== "BFILL-"', True), ("", False)))
+def test_a_mutant_is_caught_by_what_fails_with_it_alone(tmp_path, asserted, is_caught):
+    file = tmp_path / "test_prefix.py"
+    file.write_text(
+        "from unghost.ids import BACKFILL_PREFIX\n\n\n"
+        f"def test_it():\n    assert BACKFILL_PREFIX {asserted}\n"
+    )
+    caught = judge(replace(PREFIX, tests=(str(file),))).caught_by
+    assert (caught is not None and caught.endswith("test_prefix.py::test_it")) is is_caught
+
+
+def test_a_test_that_fails_by_itself_catches_nothing(tmp_path):
+    file = tmp_path / "test_broken.py"
+    file.write_text("def test_it():\n    assert False\n")
+    with pytest.raises(RuntimeError, match="fails without it too"):
+        judge(replace(PREFIX, tests=(str(file),)))

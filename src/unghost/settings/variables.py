@@ -34,7 +34,22 @@ OUR_PREFIXES: Final = (
     "RECON_EXIT_BACKFILL_",
     "UNGHOST_",
 )
-NOT_SETTINGS: Final = frozenset({"UNGHOST_CI", "UNGHOST_TEST_HOME"})
+NOT_SETTINGS: Final = frozenset(
+    {
+        "UNGHOST_CI",
+        "UNGHOST_CRASH_POINTS",
+        "UNGHOST_EXAMPLES",
+        "UNGHOST_PROOF",
+        "UNGHOST_SOAK_SECONDS",
+        "UNGHOST_SOAK_SEED",
+        "UNGHOST_SOAK_SHRINK",
+        "UNGHOST_SOAK_WAY",
+        "UNGHOST_TEST_HOME",
+        "UNGHOST_TEST_POSTGRES",
+        "UNGHOST_WORLDS",
+        "UNGHOST_WORLDS_FROM",
+    }
+)
 """Ours, but read by the build and the tests, and not by the program."""
 
 DEFAULT_CONFIG: Final = Path("unghost.toml")
