@@ -148,6 +148,9 @@ def test_row_security_that_may_hide_a_row(policies, hidden, role, database, data
             ledger.open_lifecycles(["main"])
         with pytest.raises(LedgerSchemaError, match="BYPASSRLS"), ledger.writing("main"):
             pass
+        for asks in (ledger.over_closed, ledger.ghosts_left):
+            with pytest.raises(LedgerSchemaError, match="BYPASSRLS"):
+                asks("main")
     else:
         assert ledger.open_lifecycles(["main"]) == ()
     poor.close()
@@ -221,6 +224,21 @@ def test_times_without_a_zone(empty_database, empty_database_url):
         assert found.verdict == verdict
         assert "created_at" in found.detail
         assert zone in found.detail
+
+
+def test_a_database_that_quotes_every_name_says_the_same_of_its_types(
+    empty_database, empty_database_url
+):
+    execute(empty_database, STANDARD)
+    migrate(empty_database)
+    before = check_database(empty_database)
+    name = sql.Identifier(empty_database.target.name)
+    execute(
+        empty_database, sql.SQL("ALTER DATABASE {} SET quote_all_identifiers = on").format(name)
+    )
+    fresh = Database(empty_database_url)
+    assert [one.detail for one in check_database(fresh)] == [one.detail for one in before]
+    fresh.close()
 
 
 def test_a_read_only_role(role, database, database_url):

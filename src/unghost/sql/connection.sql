@@ -8,4 +8,5 @@ SELECT
     set_config('idle_in_transaction_session_timeout', %(idle_timeout)s, true),
     set_config('timezone', 'UTC', true),
     set_config('datestyle', 'ISO', true),
-    set_config('extra_float_digits', '1', true);
+    set_config('extra_float_digits', '1', true),
+    set_config('quote_all_identifiers', 'off', true);
