@@ -224,6 +224,15 @@ def test_pause_and_resume_are_kept_with_actor_and_reason(books):
     assert books.run("status", "-p", "main", "--json").data["pause"]["state"] == "RUNNING"
 
 
+@pytest.mark.parametrize("reason", ("x" * 501, "one line\nand another", "\x1b[2J"))
+def test_a_reason_that_the_service_would_not_take_is_refused(books, reason):
+    ran = books.run("pause", "-p", "main", "--reason", reason)
+    assert ran.code == 2
+    assert "one line of at most 500 printable characters" in ran.err
+    assert len(ran.err) < 250, ran.err
+    assert books.run("pause", "-p", "main", "--reason", "x" * 500).code == 0
+
+
 def test_a_profile_with_a_status_url_is_paused_in_the_bot(shop):
     url = "http://127.0.0.1:1/internal/trading/status"
     shop.configure(profile_text(shop.venue.base_url, more=f'status_url = "{url}"\n'))

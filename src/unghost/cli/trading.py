@@ -9,7 +9,7 @@ import typer
 from unghost.cli.opened import opened_desk
 from unghost.cli.options import JsonOption, ProfileOption
 from unghost.cli.output import Output
-from unghost.errors import UsageError
+from unghost.errors import UsageError, quoted
 from unghost.model import PauseState
 
 BATCHES_SHOWN = 5
@@ -36,6 +36,7 @@ def resume(
 def _set(state: PauseState, *, reason: str | None, profile: str | None, as_json: bool) -> int:
     from unghost.adapters.postgres.profiles import TradingProfiles
 
+    _require_line(reason or "")
     out = Output(as_json=as_json)
     with opened_desk(out, profile) as at:
         own = at.desk.pause
@@ -49,6 +50,17 @@ def _set(state: PauseState, *, reason: str | None, profile: str | None, as_json:
     out.result({"profile_id": at.profile_id, "pause": reading})
     out.say(f"Profile {at.profile_id} is {reading.state}, set by {reading.actor or at.actor}.")
     return 0
+
+
+def _require_line(reason: str) -> None:
+    """As the service takes it: it is shown wherever the status is."""
+    from unghost.settings import LONGEST_REASON
+
+    if len(reason) > LONGEST_REASON or not reason.isprintable():
+        raise UsageError(
+            f"--reason {quoted(reason)} cannot be kept: give one line of at most"
+            f" {LONGEST_REASON} printable characters."
+        )
 
 
 def status(*, profile: ProfileOption = None, as_json: JsonOption = False) -> int:

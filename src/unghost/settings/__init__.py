@@ -8,6 +8,7 @@ from unghost.settings.profiles import (
     load_profiles,
 )
 from unghost.settings.variables import (
+    LONGEST_REASON,
     LogFormat,
     LogLevel,
     LoopMode,
@@ -19,6 +20,7 @@ from unghost.settings.variables import (
 )
 
 __all__ = [
+    "LONGEST_REASON",
     "LogFormat",
     "LogLevel",
     "LoopMode",

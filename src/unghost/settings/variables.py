@@ -54,6 +54,7 @@ NOT_SETTINGS: Final = frozenset(
 
 DEFAULT_CONFIG: Final = Path("unghost.toml")
 LONGEST_ACTOR: Final = 200
+LONGEST_REASON: Final = 500
 LONGEST_PATH: Final = 1000
 
 

@@ -16,13 +16,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from unghost.documents import as_json
 from unghost.model import PauseReading, PauseState
+from unghost.settings import LONGEST_REASON
 from unghost.web.access import Asking, Operator, Person
 from unghost.web.operations import Operations
 from unghost.web.problems import PROBLEMS, Problem
 
 router = APIRouter(prefix="/internal/trading", tags=["internal"], responses=PROBLEMS)
 
-LONGEST_REASON: Final = 500
 LARGEST_ID: Final = 2**63 - 1
 ALSO_TEXT: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"text/plain": {"schema": {"type": "string"}}}}

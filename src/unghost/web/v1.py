@@ -17,6 +17,7 @@ from unghost.cycle import GoNoGo
 from unghost.documents import as_json
 from unghost.model import AuditRow, Batch, Decision, Event
 from unghost.rollback import UndoPreview
+from unghost.settings import LONGEST_REASON
 from unghost.web.access import Approver, Operator, Person, Role, Viewer, require_role
 from unghost.web.exports import FILES, Form, exported
 from unghost.web.internal import LARGEST_ID, Line, Service
@@ -51,7 +52,7 @@ class Body(BaseModel):
 class SwitchBody(Body):
     """Pause or resume, and why."""
 
-    reason: Annotated[Line, Field(max_length=500)] = ""
+    reason: Annotated[Line, Field(max_length=LONGEST_REASON)] = ""
 
 
 class CycleBody(Body):
