@@ -48,15 +48,32 @@ def written(results: Sequence[Result], names: Sequence[str]) -> str:
 def _section(results: Sequence[Result]) -> Iterator[str]:
     yield "| when | commit | machine | figures | violations |"
     yield "|---|---|---|---|---|"
-    for one in sorted(results, key=lambda one: (one.at, one.commit, str(one.figures))):
+    for one in sorted(results, key=_in_time):
         told = "; ".join(figures(one))
         where = f"{one.at} | `{one.commit}` | {_machine(one)}"
         yield f"| {where} | {told} | {len(set(one.violations))} |"
-    if any("steps" in one.figures for one in results):
-        yield ""
-        yield f"Steps in all: {sum(one.figures.get('steps', 0) for one in results)}."
+    yield from _steps(results)
     yield from _violations(results)
     yield from _mutants(results)
+
+
+def _in_time(result: Result) -> tuple[str, str, str]:
+    return result.at, result.commit, str(result.figures)
+
+
+def _steps(results: Sequence[Result]) -> Iterator[str]:
+    """In all, and since something broke: what was mended then has held for so long."""
+    if not any("steps" in one.figures for one in results):
+        return
+    ends = [one.at for one in results if one.violations]
+    since = [one for one in results if not ends or (one.at > max(ends) and not one.violations)]
+    told = f" Since the last violation: {_counted(since)}." if ends else ""
+    yield ""
+    yield f"Steps in all: {_counted(results)}.{told}"
+
+
+def _counted(results: Sequence[Result]) -> int:
+    return sum(one.figures.get("steps", 0) for one in results)
 
 
 def figures(result: Result) -> Iterator[str]:

@@ -78,7 +78,7 @@ class Keeper:
             at=_minute(datetime.now(UTC)),
             machine=this_machine(),
             figures=figures,
-            violations=tuple(dict.fromkeys(violations)),  # shrinking breaks it again and again
+            violations=violations,
         )
         unfinished = self._path.with_suffix(".unfinished")
         unfinished.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")

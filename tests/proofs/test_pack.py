@@ -54,6 +54,17 @@ def test_each_line_says_when_and_on_which_commit_and_the_latest_is_last():
     assert last.startswith("| 2026-02-02 08:30 | `def` | ")
 
 
+def test_steps_since_something_broke_are_counted_by_themselves():
+    runs = [
+        result("soak", at="2026-02-01 12:00", steps=10),
+        result("soak", "seed 7: invariant 3", at="2026-02-02 12:00", steps=20),
+        result("soak", at="2026-02-02 12:00", steps=30),
+        result("soak", at="2026-02-03 12:00", steps=40),
+    ]
+    assert "Steps in all: 100. Since the last violation: 40." in written(runs, ["soak"])
+    assert "Since the last" not in written(runs[2:], ["soak"])
+
+
 def test_a_result_that_was_kept_before_it_told_its_time_has_that_of_its_file(tmp_path, monkeypatch):
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     kept_now = Keeper("soak").keep({"steps": 1})
