@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow
 from tests.cycle.bench import ACCOUNT, PROFILE, Bench, batch_id, desk_at, hours_ago, sentence, told
 from tests.ledger_tables import FIT
@@ -269,6 +270,19 @@ def test_the_whole_way_on_a_ledger_of_this_shape(own_bench, shape):
     reinstate(own_bench.desk, batch_id(applied), actor="tester")
     assert own_bench.orders()[name]["status"] == "filled"
     assert own_bench.apply().audit == ()
+
+
+def test_a_database_that_takes_null_in_an_array_for_a_word_is_written_to_as_any_other(stage):
+    """A dust row has no fee, and so a NULL among the fees of the batch."""
+    stage.ghost("t-1")
+    stage.opened("t-2", "0.5", symbol=ELSEWHERE)
+    stage.trade("sell", "0.4995", symbol=ELSEWHERE, at=hours_ago(3))
+    stage.world.override_position(account=PROFILE, symbol=ELSEWHERE, quantity=Decimal(0))
+    odd = make_conninfo(stage.service_url, options="-c array_nulls=off")
+    with closing(Database(odd)) as database:
+        report = stage.apply(desk=stage.new_desk(database=database))
+    assert {row.decision for row in report.audit} == {Decision.APPLIED}
+    assert [row[1] for row in stage.backfills()] == [HALF, Decimal("0.0005"), Decimal("0.4995")]
 
 
 def test_failures_12_naive_times_are_utc_wherever_the_server_lives(own_bench):

@@ -196,6 +196,27 @@ def test_the_doctor_names_who_may_do_what_nobody_but_the_owner_needs(generous, r
         assert rights_of_others(service) == []
 
 
+def test_a_restore_without_privileges_lets_nobody_in_once_the_script_has_run(
+    books, roles, stranger
+):
+    """`pg_dump --no-acl` says nothing of a function, and then it is everybody's."""
+    do(books, "postgres", FORGOTTEN)
+    with closing(Database(books)) as owner:
+        (found,) = rights_of_others(owner)
+        assert found.detail.startswith("PUBLIC has rights on reconciliation_chain_append() and 3 ")
+        grant(books, roles)
+        assert rights_of_others(owner) == []
+    for statement in BY_STRANGERS[:2]:
+        with pytest.raises(errors.InsufficientPrivilege):
+            do(books, stranger, statement)
+    assert do(books, roles.service, CANCEL) == []
+
+
+FORGOTTEN = """
+UPDATE pg_proc SET proacl = NULL
+WHERE proname LIKE 'reconciliation%' OR proname = 'unghost_set_backfill_status'"""
+
+
 def rights_of_others(database: Database) -> list[Requirement]:
     found = [one for one in check_database(database) if one.name == "rights of others"]
     assert all(one.verdict == "warn" and "unghost grants" in one.remedy for one in found)

@@ -9,4 +9,5 @@ SELECT
     set_config('timezone', 'UTC', true),
     set_config('datestyle', 'ISO', true),
     set_config('extra_float_digits', '1', true),
-    set_config('quote_all_identifiers', 'off', true);
+    set_config('quote_all_identifiers', 'off', true),
+    set_config('array_nulls', 'on', true);

@@ -121,7 +121,8 @@ REVOKE ALL ON FUNCTION {schema}.unghost_set_backfill_status(text[], text) FROM P
 GRANT EXECUTE ON FUNCTION {schema}.unghost_set_backfill_status(text[], text) TO {service};
 
 -- name: strangers
--- a schema may give whatever is made in it to everybody (ALTER DEFAULT PRIVILEGES); ours is not theirs
+-- a schema may give whatever is made in it to everybody (ALTER DEFAULT PRIVILEGES); ours is not theirs.
+-- A function of which nothing is said, as after a restore without privileges, is everybody's too
 -- Whoever else was given something here loses it; who shall read becomes a member of the reader.
 DO $$
 DECLARE
@@ -161,7 +162,7 @@ BEGIN
             a.grantee
         FROM pg_catalog.pg_proc AS p
         JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
-        CROSS JOIN LATERAL aclexplode(p.proacl) AS a
+        CROSS JOIN LATERAL aclexplode(COALESCE(p.proacl, acldefault('f', p.proowner))) AS a
         WHERE n.nspname = {schema_name}
           AND p.prosecdef
           AND (p.proname LIKE 'reconciliation\_%' OR p.proname = 'unghost_set_backfill_status')

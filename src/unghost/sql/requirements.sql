@@ -85,17 +85,31 @@ WHERE c.oid = ANY(ARRAY(SELECT to_regclass(name) FROM unnest(%(tables)s::text[])
 ORDER BY c.relname;
 
 -- name: strangers
--- who has rights on our tables that none of the three roles has; a schema may give them to everybody
+-- who has rights on what is ours that none of the three roles has; a schema may give them to everybody,
+-- and a function that was restored without its privileges is everybody's by itself
 SELECT
-    CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END AS role_name,
-    array_agg(DISTINCT c.relname::text ORDER BY c.relname::text) AS tables
-FROM pg_catalog.pg_class AS c
-CROSS JOIN LATERAL aclexplode(c.relacl) AS a
-WHERE c.oid = ANY(ARRAY(SELECT to_regclass(name) FROM unnest(%(tables)s::text[]) AS name))
-  AND a.grantee NOT IN (c.relowner, current_user::regrole)
-  AND (a.grantee = 0 OR a.privilege_type IN ('DELETE', 'TRUNCATE', 'TRIGGER')
-       OR (a.privilege_type IN ('INSERT', 'UPDATE')
-           AND c.relname IN ('reconciliation_migration', 'reconciliation_chain',
-                             'reconciliation_chain_head')))
-GROUP BY a.grantee
+    CASE h.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(h.grantee)::text END AS role_name,
+    array_agg(DISTINCT h.name ORDER BY h.name) AS names
+FROM (
+    SELECT c.relname::text AS name, a.grantee
+    FROM pg_catalog.pg_class AS c
+    CROSS JOIN LATERAL aclexplode(c.relacl) AS a
+    WHERE c.oid = ANY(ARRAY(SELECT to_regclass(name) FROM unnest(%(tables)s::text[]) AS name))
+      AND a.grantee NOT IN (c.relowner, current_user::regrole)
+      AND (a.grantee = 0 OR a.privilege_type IN ('DELETE', 'TRUNCATE', 'TRIGGER')
+           OR (a.privilege_type IN ('INSERT', 'UPDATE')
+               AND c.relname IN ('reconciliation_migration', 'reconciliation_chain',
+                                 'reconciliation_chain_head')))
+    UNION
+    SELECT p.proname::text || '()', a.grantee
+    FROM pg_catalog.pg_proc AS p
+    JOIN pg_catalog.pg_class AS c ON c.relnamespace = p.pronamespace
+    CROSS JOIN LATERAL aclexplode(COALESCE(p.proacl, acldefault('f', p.proowner))) AS a
+    WHERE c.oid = to_regclass('reconciliation_backfill_audit')
+      AND p.prosecdef
+      AND a.grantee <> p.proowner
+      AND (p.proname LIKE 'reconciliation\_%%'
+           OR (p.proname = 'unghost_set_backfill_status' AND a.grantee = 0))
+) AS h
+GROUP BY h.grantee
 ORDER BY role_name;

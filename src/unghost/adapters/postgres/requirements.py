@@ -283,16 +283,16 @@ def _record_kept_away(database: Database) -> Iterator[Requirement]:
 
 
 def _strangers(database: Database) -> Iterator[Requirement]:
-    """What is made in a schema may be everybody's by its default privileges."""
+    """What is made in a schema may be everybody's by its default privileges, or after a restore."""
     for row in _asked(database, "strangers", tables=list(SERVICE_RIGHTS)):
-        role, tables = row["role_name"], row["tables"]
-        more = f" and {len(tables) - 1} more tables" if len(tables) > 1 else ""
+        role, names = row["role_name"], row["names"]
+        more = f" and {len(names) - 1} more of ours" if len(names) > 1 else ""
         yield Requirement(
             name="rights of others",
             verdict="warn",
-            detail=f"{role} has rights on {tables[0]}{more} that nobody but the owner needs",
+            detail=f"{role} has rights on {names[0]}{more} that nobody but the owner needs",
             remedy="run what `unghost grants` prints: it takes back what others were given on the"
-            " tables of unghost",
+            " tables and functions of unghost",
         )
 
 
