@@ -53,7 +53,8 @@ WHAT_TO_DO: Mapping[Reason, str] = {
     Reason.BASE_FEE_REMAINDER: "Nothing: the exchange kept it as a fee.",
     Reason.BACKFILL_EXISTS: "Nothing: an earlier batch has written this row.",
     Reason.BACKFILL_ROLLED_BACK: (
-        "If it shall stand again, run `unghost reinstate` for the batch that wrote it."
+        "If it shall stand again, run `unghost reinstate` for the batch that was rolled back;"
+        " where a person canceled the row, first `unghost rollback` for the batch that wrote it."
     ),
     Reason.PROFILE_NOT_PAUSED: "Pause the profile (`unghost pause`, or in the bot) and run again.",
     Reason.PAUSE_STATUS_UNKNOWN: (

@@ -427,6 +427,18 @@ def test_rollback_and_reinstate_change_the_status_only(shop):
     assert [row[3] for row in shop.backfills()] == ["filled"]
 
 
+def test_a_reinstate_that_finds_nothing_says_where_the_way_back_is(shop):
+    """Here a person canceled the row; so it is where a batch was rolled back that only found it."""
+    batch_id = applied(shop)
+    shop.sql("UPDATE orders SET status = 'canceled' WHERE order_id LIKE 'BFILL-%%'")
+    ran = shop.run("reinstate", batch_id, "--yes")
+    assert ran.code == 0
+    assert "roll this batch back first" in " ".join(ran.out.split())
+    assert shop.run("rollback", batch_id, "--yes").code == 0
+    assert shop.run("reinstate", batch_id, "--yes").code == 0
+    assert [row[3] for row in shop.backfills()] == ["filled"]
+
+
 def test_rollback_may_be_run_three_times(shop):
     batch_id = applied(shop)
     runs = [shop.run("rollback", batch_id, "--yes", "--json") for _ in range(3)]

@@ -246,6 +246,23 @@ def test_a_misspelt_variable_is_named_with_the_nearest_one():
     )
 
 
+@pytest.mark.parametrize(
+    "slip",
+    (
+        "RECON_EXIT_BACKFIL_MAX_ROWS",
+        "RECON_EXITBACKFILL_MAX_ROWS",
+        "recon_exit_backfill_max_rows",
+    ),
+)
+def test_a_slip_in_the_beginning_of_a_name_is_noticed_too(slip):
+    assert unknown_variables({slip: "5"}) == ((slip, "RECON_EXIT_BACKFILL_MAX_ROWS"),)
+
+
+def test_names_of_the_bots_own_are_no_slips():
+    bots = ("RECON_INTERVAL_MS", "RECONNECT_SECONDS", "EXCHANGE_STATE_DIR")
+    assert unknown_variables(dict.fromkeys(bots, "5")) == ()
+
+
 def test_what_the_tests_and_the_build_read_is_no_misspelt_setting():
     """A warning of them would be one line more of errors, and tests of those lines would fail."""
     house = Path(__file__).resolve().parents[2]

@@ -132,12 +132,19 @@ def _answer(verdict: GoNoGo) -> Text:
 
 
 UNDO_WORDS = {"rollback": "roll back", "reinstate": "reinstate"}
+OTHER_WAYS_BACK = (
+    "Only rows that a rollback of this very batch canceled come back. One that went with the"
+    " rollback of another batch comes back with that one's reinstate; for one that a person"
+    " canceled, roll this batch back first."
+)
 
 
 def undo_shown(command: str, preview: UndoPreview) -> Iterator[RenderableType]:
     """What an undo would change, what it would take along, and what it would reopen."""
     if not preview.changes:
         yield Text(f"Nothing to {UNDO_WORDS[command]}: no row of this batch would change.")
+        if command == "reinstate":
+            yield Text(OTHER_WAYS_BACK)
     else:
         changed = counted(len(preview.changes), "row")
         yield tables.changes_table(f"{command} changes {changed}", preview.changes)

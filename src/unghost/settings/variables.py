@@ -34,6 +34,10 @@ OUR_PREFIXES: Final = (
     "RECON_EXIT_BACKFILL_",
     "UNGHOST_",
 )
+SLIPS: Final = ("ENABLE_RECON", "EXCHANGE_STATE", "RECON", "UNGHOST")
+"""How a misspelt name of ours may begin, in whatever case. The bot may have such names of its
+own, so one counts only where a setting is near: a ceiling with a slip in its name would be none."""
+
 NOT_SETTINGS: Final = frozenset(
     {
         "UNGHOST_CI",
@@ -448,9 +452,12 @@ def unknown_variables(
 ) -> tuple[tuple[str, str | None], ...]:
     """Variables that look like ours but are not: (name, the nearest setting if any is near)."""
     names = tuple(info.name for info in known_variables())
-    ours = (name for name in environment if name.startswith(OUR_PREFIXES))
-    return tuple(
+    like_ours = (name for name in sorted(environment) if name.upper().startswith(SLIPS))
+    found = (
         (name, parsing.nearest(name, names))
-        for name in sorted(ours)
+        for name in like_ours
         if name not in {*names, *also_known, *NOT_SETTINGS}
+    )
+    return tuple(
+        (name, near) for name, near in found if near is not None or name.startswith(OUR_PREFIXES)
     )
