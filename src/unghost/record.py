@@ -381,7 +381,7 @@ def _settle_all(transaction: WriteTransaction, settlements: Sequence[Settlement]
     moved = transaction.settle(settlements)
     if moved != len(settlements):
         message = (
-            f"{len(settlements) - moved} intents of this batch were settled by another run;"
-            " nothing of the chunk was written"
+            f"{len(settlements) - moved} intents of this batch were settled by another run, or the"
+            " batch was rolled back meanwhile; nothing of the chunk was written"
         )
         raise DatabaseError(message)

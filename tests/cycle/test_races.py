@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
@@ -19,6 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg
 import pytest
 from tests.cycle.bench import ACCOUNT, ETH, PROFILE, Bench, batch_id, hours_ago, told
 from tests.cycle.wire import Wire
@@ -92,6 +94,63 @@ def test_two_applies_at_once_write_each_row_once(raced):
     assert sorted(len(report.audit) for report in reports) == [0, 5]
     assert [row[1] for row in raced.backfills()] == [Decimal(f"0.{n + 1}") for n in range(5)]
     assert_audit_is_the_ledger(raced)
+
+
+def rolled_back_meanwhile(bench: Bench) -> None:
+    """As a person does who sees an apply go wrong: there is nothing to cancel yet."""
+    ((running,),) = bench.rows(RUNNING)
+    assert roll_back(bench.desk, running, actor="tester") == ()
+
+
+def rolled_back_meanwhile_by_hand(bench: Bench) -> None:
+    ((running,),) = bench.rows(RUNNING)
+    bench.run(MARK, running)
+
+
+RUNNING = "SELECT batch_id FROM reconciliation_backfill_batch WHERE status = 'running'"
+MARK = "UPDATE reconciliation_backfill_audit SET reverted_at = now() WHERE batch_id = %s"
+
+
+@pytest.mark.parametrize("roll", (rolled_back_meanwhile, rolled_back_meanwhile_by_hand))
+def test_an_apply_that_is_rolled_back_before_it_writes_writes_nothing(bench, roll):
+    bench.ghost("t-1")
+    bench.pause()
+    just_before_writing(bench, lambda: roll(bench))
+    with pytest.raises(DatabaseError, match="the batch was rolled back meanwhile"):
+        bench.apply()
+    assert bench.backfills() == []
+    assert_audit_is_the_ledger(bench)
+    assert told(bench.apply()) == [("t-1", *APPLIED)]
+
+
+def test_a_rollback_waits_for_the_rows_that_are_just_being_written(bench):
+    bench.ghost("t-1")
+    bench.pause()
+    with ThreadPoolExecutor(2) as pool, psycopg.connect(bench.database_url) as holder:
+        hold = "SELECT FROM reconciliation_chain_head FOR UPDATE"
+        just_before_writing(bench, lambda: holder.execute(hold))
+        writing = pool.submit(bench.apply)
+        wait_until(lambda: bench.rows(WAITING) == [(1,)])
+        ((running,),) = bench.rows(RUNNING)
+        undoing = pool.submit(roll_back, bench.new_desk(), running, actor="tester")
+        wait_until(lambda: bench.rows(WAITING) == [(2,)])
+        holder.rollback()
+        assert told(writing.result()) == [("t-1", *APPLIED)]
+        assert [one.key.trade_id for one in undoing.result()] == ["t-1"]
+    assert [row[2] for row in bench.backfills()] == ["canceled"]
+    assert bench.rows("SELECT reverted_at IS NULL FROM reconciliation_backfill_audit") == [(False,)]
+
+
+WAITING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_intents_that_another_run_has_settled_are_not_written(bench):
@@ -407,19 +466,6 @@ def test_a_rollback_of_the_same_market_while_an_apply_runs_stops_the_write(raced
         ("t-1", Decision.SKIP_EXISTING, Reason.BACKFILL_ROLLED_BACK),
         ("t-2", *APPLIED),
     ]
-
-
-def test_a_rollback_of_the_batch_that_is_being_written_finds_nothing_to_undo(bench):
-    bench.ghost("t-1")
-    bench.pause()
-
-    def undo() -> None:
-        ((running,),) = bench.rows("SELECT batch_id FROM reconciliation_backfill_batch")
-        assert roll_back(bench.new_desk(), running, actor="tester") == ()
-
-    just_before_writing(bench, undo)
-    assert told(bench.apply()) == [("t-1", *APPLIED)]
-    assert_audit_is_the_ledger(bench)
 
 
 # --- the database lets go ----------------------------------------------------------------------

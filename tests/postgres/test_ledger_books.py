@@ -246,6 +246,20 @@ def test_an_audit_row_cannot_be_rewritten_or_removed(database, statement):
     assert table(database, AUDIT) == before
 
 
+def test_of_a_batch_that_is_being_rolled_back_nothing_more_is_settled_as_written(database):
+    """Here one row of an earlier chunk was, by its trade; the intent of the next one came later."""
+    ledger = ledger_over(database)
+    batch_id = batch_of(ledger, entry_of(exit_of(), Decision.NO_GO))
+    ledger.rollback(batch_id, actor="anna", trade_id="t1")
+    later = entry_of(exit_of(trade_id="t2"), Decision.PENDING_APPLY)
+    (audit_id,) = ledger.write_audit(batch_id, actor="anna", entries=[later])
+    written = Settlement(audit_id=audit_id, decision=Decision.APPLIED, reason=Reason.FILL_EVIDENCE)
+    given_up = Settlement(audit_id=audit_id, decision=Decision.NO_GO, reason=Reason.INTERRUPTED)
+    with ledger.writing("desk") as transaction:
+        assert transaction.settle([written]) == 0
+        assert transaction.settle([given_up]) == 1
+
+
 def test_settling_moves_only_what_is_pending(database):
     ledger = ledger_over(database)
     batch_id = batch_of(

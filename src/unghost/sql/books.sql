@@ -161,15 +161,39 @@ WHERE (%(batch_id)s::text IS NULL OR batch_id = %(batch_id)s)
 ORDER BY created_at DESC, audit_id DESC
 LIMIT %(limit)s;
 
+-- name: hold_batches
+-- a rollback of the batch waits until this transaction has written; one that came first is seen next
+SELECT batch_id
+FROM reconciliation_backfill_batch
+WHERE batch_id IN (
+    SELECT a.batch_id
+    FROM reconciliation_backfill_audit AS a
+    WHERE a.audit_id = ANY(%(audit_ids)s::bigint[])
+)
+FOR SHARE;
+
 -- name: settle
--- a decision leaves PENDING_APPLY once and never comes back
+-- a decision leaves PENDING_APPLY once and never comes back; what somebody has begun to roll back is
+-- not written any more
 UPDATE reconciliation_backfill_audit AS a
 SET decision = s.decision, reason = s.reason
 FROM unnest(
     %(audit_ids)s::bigint[], %(decisions)s::text[], %(reasons)s::text[]
 ) AS s (audit_id, decision, reason)
 WHERE a.audit_id = s.audit_id
-  AND a.decision = 'PENDING_APPLY';
+  AND a.decision = 'PENDING_APPLY'
+  AND (s.decision = 'NO_GO'
+       OR a.reverted_at IS NULL
+          AND a.batch_id NOT IN (
+              SELECT undone.batch_id
+              FROM reconciliation_backfill_audit AS undone
+              WHERE undone.reverted_at IS NOT NULL
+                AND undone.batch_id IN (
+                    SELECT k.batch_id
+                    FROM reconciliation_backfill_audit AS k
+                    WHERE k.audit_id = ANY(%(audit_ids)s::bigint[])
+                )
+          ));
 
 -- name: settle_interrupted
 -- orders decides what became of an intent; an earlier intent for the same id owns the row

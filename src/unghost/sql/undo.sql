@@ -62,6 +62,13 @@ SELECT EXISTS (
 -- one undo at a time: row locks would demand a right on orders that the service is not given
 SELECT pg_advisory_xact_lock(hashtextextended('unghost undo', 0));
 
+-- name: hold_batch
+-- an apply that is writing rows of the batch right now is waited for: they belong to the rollback
+SELECT
+FROM reconciliation_backfill_batch
+WHERE batch_id = %(batch_id)s
+FOR NO KEY UPDATE;
+
 -- name: has_function
 -- where the roles of `unghost grants` are in use, the function is the only way to a status
 SELECT to_regprocedure('unghost_set_backfill_status(text[], text)') IS NOT NULL AS has_function;

@@ -257,7 +257,10 @@ def _oddity(row: Mapping[str, Any]) -> str:
 
 
 def settle(conn: Connection[dict[str, Any]], settlements: Sequence[Settlement]) -> int:
-    """Move audit rows away from PENDING_APPLY; returns how many were still pending."""
+    """Move audit rows away from PENDING_APPLY; returns how many were still pending.
+
+    Of a batch that was rolled back meanwhile, wholly or in part, only NO_GOs are taken.
+    """
     if not settlements:
         return 0
     parameters = {
@@ -265,6 +268,7 @@ def settle(conn: Connection[dict[str, Any]], settlements: Sequence[Settlement]) 
         "decisions": arrays.texts(one.decision.value for one in settlements),
         "reasons": arrays.texts(one.reason.value for one in settlements),
     }
+    conn.execute(block("books", "hold_batches"), {"audit_ids": parameters["audit_ids"]})
     return conn.execute(block("books", "settle"), parameters).rowcount
 
 

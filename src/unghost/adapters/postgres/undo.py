@@ -53,9 +53,11 @@ def rollback(
 ) -> tuple[StatusChange, ...]:
     """Cancel the rows and mark the audit rows; once more changes nothing and returns ().
 
-    Raises as `preview_rollback`; LedgerSchemaError where the ledger has no status `canceled`.
+    An apply of the batch that still runs writes nothing more. Raises as `preview_rollback`;
+    LedgerSchemaError where the ledger has no status `canceled`.
     """
     session.run("undo", "lock_undoing")
+    session.run("undo", "hold_batch", batch_id=batch_id)
     changes = preview_rollback(session, batch_id, trade_id=trade_id, order_id=order_id)
     _set_status(session, changes, CANCELED)
     limits = {"trade_id": trade_id, "order_id": order_id}
