@@ -181,9 +181,11 @@ def numbers(cells: set[str]) -> Iterator[Decimal]:
     """The sizes of what is a number, on its own or with its asset glued to it."""
     for cell in cells:
         try:
-            yield Decimal(cell).copy_abs()
+            number = Decimal(cell).copy_abs()
         except InvalidOperation:
             continue
+        if not number.is_nan():  # a signaling one goes into no set
+            yield number
 
 
 @contextmanager

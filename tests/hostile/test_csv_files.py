@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from hypothesis import given
-from tests.hostile.csv_files import SAMPLES, Sample, try_
+from tests.hostile.csv_files import SAMPLES, Sample, numbers, try_
 from tests.hostile.harness import examples
 
 
@@ -11,3 +13,8 @@ from tests.hostile.harness import examples
 @examples(500)
 def test_a_file_is_taken_as_it_stands_or_refused_whole(sample: Sample):
     try_(sample)
+
+
+def test_a_cell_that_is_no_number_at_all_is_no_size():
+    """Fuzzing found that the harness itself fell over a signaling NaN."""
+    assert set(numbers({"sNaN", "NaN", "-1.5", "word"})) == {Decimal("1.5")}
