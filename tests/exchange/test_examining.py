@@ -57,6 +57,22 @@ def test_an_exchange_that_is_not_there_is_told(connect):
     assert findings["markets"].verdict is Verdict.FAIL
 
 
+@pytest.mark.parametrize(
+    ("base_url", "is_told"),
+    (
+        ("http://exchange.invalid", True),
+        ("https://exchange.invalid", False),
+        ("http://127.0.0.1:9", False),
+    ),
+)
+def test_calls_that_others_could_read_and_answer_are_warned_of(connect, base_url, is_told):
+    findings = found(connect(base_url, rate_limit_ms=None))
+    assert ("encryption" in findings) == is_told
+    if is_told:
+        assert findings["encryption"].verdict is Verdict.WARN
+        assert base_url in findings["encryption"].detail
+
+
 def test_a_market_type_that_the_exchange_lacks_is_told(connect, venue):
     finding = found(connect(venue.base_url, market_type="spot"))["markets"]
     assert (finding.verdict, bool(finding.remedy)) == (Verdict.FAIL, True)

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from unghost.adapters.exchange.client import ReadOnlyClient
 from unghost.adapters.exchange.connection import ConnectionSpec, redact, reveal
-from unghost.adapters.exchange.doctor import examine
+from unghost.adapters.exchange.doctor import examine, unprotected
 from unghost.adapters.exchange.failures import ReadFailed
 from unghost.adapters.exchange.findings import Finding, Verdict
 from unghost.adapters.exchange.markets import MarketsCache, names_of, resolution
@@ -135,7 +135,8 @@ class ExchangeAccount:
         """What works and what does not, in the order a person would look; never raises."""
 
         async def work() -> tuple[Finding, ...]:
-            return await examine(self._client, self._reader, self._names, self._clock)
+            found = await examine(self._client, self._reader, self._names, self._clock)
+            return (*found, *unprotected(self._spec))
 
         def failed(why: str) -> tuple[Finding, ...]:
             return (Finding(name="exchange", verdict=Verdict.FAIL, detail=why),)

@@ -70,6 +70,12 @@ class ConnectionSpec:
         return host is not None and _is_loopback(host)
 
     @property
+    def is_open_to_read(self) -> bool:
+        """Whether whoever is on the way to `base_url` can read the calls, and answer them."""
+        scheme = urlsplit(self.base_url or "").scheme
+        return scheme == "http" and not self.is_loopback
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """The plain secrets, for hiding them."""
         return tuple(reveal(each) for each in (self.api_key, self.secret, self.password))

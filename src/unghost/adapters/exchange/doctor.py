@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from unghost.adapters.exchange.client import ReadOnlyClient
+from unghost.adapters.exchange.connection import ConnectionSpec
 from unghost.adapters.exchange.failures import ReadFailed
 from unghost.adapters.exchange.findings import Finding, Verdict
 from unghost.adapters.exchange.strict import to_ms
@@ -42,6 +43,20 @@ async def examine(
         *told,
         *_untold(client, told, sample),
     )
+
+
+def unprotected(spec: ConnectionSpec) -> tuple[Finding, ...]:
+    """What an exchange says is the evidence: nobody on the way should be able to say it instead."""
+    if not spec.is_open_to_read:
+        return ()
+    warning = Finding(
+        name="encryption",
+        verdict=Verdict.WARN,
+        detail=f"calls to {spec.base_url} are not encrypted: whoever is on the way can read the key"
+        " and make up answers",
+        remedy="give base_url with https://, unless that network is yours alone",
+    )
+    return (warning,)
 
 
 async def _clock(client: ReadOnlyClient, clock: Clock) -> tuple[Finding, ...]:
