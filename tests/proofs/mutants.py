@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -368,7 +368,7 @@ def first_failure(mutant: Mutant, folder: Path, tests: Sequence[str]) -> str | N
         command,
         cwd=HOUSE,
         env={
-            **os.environ,
+            **_unmeasured(os.environ),
             **_SEEDED,
             FOLDER_VARIABLE: str(folder / "results"),
             "PYTHONPATH": str(folder),
@@ -383,6 +383,11 @@ def first_failure(mutant: Mutant, folder: Path, tests: Sequence[str]) -> str | N
     if run.returncode not in (0, 1) and found is None:
         raise RuntimeError(f"{mutant.name}: the tests did not run\n{run.stdout}{run.stderr}")
     return found.group(1) if found else None
+
+
+def _unmeasured(environment: Mapping[str, str]) -> dict[str, str]:
+    """What runs in a copy would count as source that is gone by the time of the report."""
+    return {name: value for name, value in environment.items() if "COVERAGE" not in name}
 
 
 def judge_all(mutants: Sequence[Mutant], jobs: int) -> Iterator[Verdict]:
