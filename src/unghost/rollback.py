@@ -19,12 +19,11 @@ from unghost.model import (
     LifecycleKey,
     PauseReading,
     PositionReading,
-    ProfileRef,
     Reason,
     Rules,
     StatusChange,
 )
-from unghost.ports import Clock, Exchange, Ledger, PauseGate, WriteTransaction
+from unghost.ports import Clock, Ledger, PauseGate, WriteTransaction
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,15 +40,9 @@ class UndoPreview:
     warnings: tuple[str, ...] = ()
 
 
-class UndoDesk(Protocol):
+class UndoDesk(reuse.ReuseDesk, Protocol):
     """What undoing needs of the world; the desk of a cycle has it."""
 
-    @property
-    def profile(self) -> ProfileRef: ...  # noqa: D102 - named by its type
-    @property
-    def ledger(self) -> Ledger: ...  # noqa: D102 - named by its type
-    @property
-    def exchange(self) -> Exchange: ...  # noqa: D102 - named by its type
     @property
     def pause(self) -> PauseGate: ...  # noqa: D102 - named by its type
     @property
