@@ -52,18 +52,31 @@ class _Run:
 
     order: Order
     batch_id: str = ""
+    given_up: bool = False
     trouble: UnghostError | None = None
     seen: ProgressSeen | None = None
     started: threading.Event = field(default_factory=threading.Event)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def step(self, stage: str, done: int, total: int | None, detail: str = "") -> None:  # noqa: ARG002 - as the protocol has it
         """Keep what the stages tell."""
         self.seen = ProgressSeen(stage=stage, done=done, total=total)
 
     def begin(self, batch_id: str) -> None:
-        """Whoever waits for the batch may go on."""
-        self.batch_id = batch_id
+        """Whoever waits for the batch may go on. Raises RefusedError where nobody does."""
+        with self._turn:
+            if self.given_up:
+                raise RefusedError(
+                    "The cycle began too late: whoever asked was told that it did not."
+                )
+            self.batch_id = batch_id
         self.started.set()
+
+    def give_up(self) -> bool:
+        """Forbid a late beginning: what was refused must not write. False where it has begun."""
+        with self._turn:
+            self.given_up = not self.batch_id
+        return self.given_up
 
 
 def _allowed(desk: Desk, order: Order) -> Desk:
@@ -75,15 +88,25 @@ def _allowed(desk: Desk, order: Order) -> Desk:
 class Runs:
     """The cycles that run in this process on behalf of people."""
 
-    def __init__(self, house: House, *, finished: Callable[[str, CycleReport], None]) -> None:
+    def __init__(
+        self,
+        house: House,
+        *,
+        finished: Callable[[str, CycleReport], None],
+        start_seconds: float = START_SECONDS,
+    ) -> None:
         self._house = house
         self._finished = finished
+        self._start_seconds = start_seconds
         self._running: dict[threading.Thread, _Run] = {}
         self._closed = False
         self._lock = threading.Lock()
 
     def start(self, order: Order) -> str:
-        """Start a dry run, or the apply of a plan; its batch id. Raises UnghostError."""
+        """Start a dry run, or the apply of a plan; its batch id. Raises UnghostError.
+
+        What is refused for not having begun in time does not begin later.
+        """
         run = _Run(order=order)
         thread = threading.Thread(target=self._run, args=(run,), name=f"cycle {order.profile_id}")
         with self._lock:
@@ -91,8 +114,11 @@ class Runs:
                 raise RefusedError("The service is being stopped: nothing new is started.")
             self._running[thread] = run
         thread.start()
-        if not run.started.wait(START_SECONDS):
-            raise RefusedError(f"The cycle did not start within {START_SECONDS} seconds.")
+        if not run.started.wait(self._start_seconds) and run.give_up():
+            raise RefusedError(
+                f"The cycle did not start within {self._start_seconds:g} seconds, and was given up:"
+                " nothing is written. See that database and exchange answer, then try again."
+            )
         if run.trouble is not None:
             raise run.trouble
         return run.batch_id

@@ -4,6 +4,9 @@
 "use strict";
 
 (() => {
+  // A server that takes a question and answers nothing for a minute is as silent as one that is gone.
+  const PATIENCE = 60_000;
+
   const changed = (field) => {
     if (field.type === "checkbox" || field.type === "radio") {
       return field.checked !== field.defaultChecked;
@@ -53,11 +56,18 @@
     }
   };
 
-  const read = async (address) => {
+  // What is fetched only once may ask the exchange first, and is waited for however long that takes.
+  const read = async (region) => {
     try {
-      const answer = await fetch(address, { redirect: "error", cache: "no-store" });
+      const signal = region.dataset.every ? AbortSignal.timeout(PATIENCE) : null;
+      const answer = await fetch(region.dataset.live, {
+        redirect: "error",
+        cache: "no-store",
+        signal,
+      });
+      const html = answer.ok ? await answer.text() : null;
       away(answer.ok ? "" : answer.status === 401 ? "stranger" : "silent");
-      return answer.ok ? await answer.text() : null;
+      return html;
     } catch {
       away("silent");
       return null;
@@ -76,7 +86,7 @@
         again(current);
         return;
       }
-      const html = await read(current.dataset.live);
+      const html = await read(current);
       if (html === null || isInUse(current) || !current.isConnected) {
         again(current);
         return;
