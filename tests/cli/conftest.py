@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.cli.warm import close_kept, run_unghost
 
 from unghost.demo.venue import Venue, running_venue
 from unghost.demo.world import World
@@ -57,15 +56,8 @@ class Place:
 
     def run(self, *arguments: str, stdin: str | None = None, **environment: str) -> Run:
         kept = {name: text for name, text in os.environ.items() if not is_setting(name)}
-        ran = subprocess.run(
-            [sys.executable, "-m", "unghost", *arguments],
-            cwd=self.folder,
-            env=kept | self.environment | environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=100,
+        ran = run_unghost(
+            arguments, cwd=self.folder, env=kept | self.environment | environment, stdin=stdin
         )
         assert "Traceback" not in ran.stdout + ran.stderr, ran.stderr
         return Run(code=ran.returncode, out=ran.stdout, err=ran.stderr)
@@ -106,8 +98,15 @@ def is_setting(name: str) -> bool:
     return name.startswith(OUR_PREFIXES) or name in {"DATABASE_URL", "COLUMNS"}
 
 
+@pytest.fixture(scope="session")
+def commands():
+    """Whatever commands are forked from ends with the tests that run them."""
+    yield
+    close_kept()
+
+
 @pytest.fixture
-def place(tmp_path) -> Place:
+def place(tmp_path, commands) -> Place:
     """A folder without profiles and a database that nobody listens for."""
     environment = {
         "DATABASE_URL": "postgresql://bot:planted-password-1@127.0.0.1:1/none",

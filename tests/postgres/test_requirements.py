@@ -231,14 +231,19 @@ def test_a_database_that_quotes_every_name_says_the_same_of_its_types(
 ):
     execute(empty_database, STANDARD)
     migrate(empty_database)
-    before = check_database(empty_database)
+    before = told_of_the_ledger(empty_database)
     name = sql.Identifier(empty_database.target.name)
     execute(
         empty_database, sql.SQL("ALTER DATABASE {} SET quote_all_identifiers = on").format(name)
     )
     fresh = Database(empty_database_url)
-    assert [one.detail for one in check_database(fresh)] == [one.detail for one in before]
+    assert told_of_the_ledger(fresh) == before
     fresh.close()
+
+
+def told_of_the_ledger(database: Database) -> list[str]:
+    """What the checks say but for the clock, which goes on between two of them."""
+    return [one.detail for one in check_database(database) if one.name != "clock"]
 
 
 def test_a_read_only_role(role, database, database_url):

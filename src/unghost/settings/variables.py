@@ -48,6 +48,7 @@ NOT_SETTINGS: Final = frozenset(
         "UNGHOST_SOAK_SEED",
         "UNGHOST_SOAK_SHRINK",
         "UNGHOST_SOAK_WAY",
+        "UNGHOST_TEST_COLD",
         "UNGHOST_TEST_HOME",
         "UNGHOST_TEST_POSTGRES",
         "UNGHOST_WORLDS",
