@@ -276,9 +276,11 @@ AbortSignal.timeout = (milliseconds) => patient.call(AbortSignal, milliseconds /
 
 def test_a_server_that_takes_the_question_and_never_answers_is_told(sit, fresh_scene):
     page = sit(fresh_scene, "viewer", may_complain=True).page
+    page.clock.install()
+    page.reload()
     page.evaluate(HASTY)
-    page.route("**/*", lambda route: None)
     silent = page.get_by_text("The server does not answer.")
-    expect(silent).to_be_visible(timeout=15_000)
+    page.route("**/*", lambda route: None)
+    seen_at_a_turn(page, lambda wait: expect(silent).to_be_visible(timeout=wait))
     page.unroute_all(behavior="ignoreErrors")
-    expect(silent).to_be_hidden(timeout=15_000)
+    seen_at_a_turn(page, lambda wait: expect(silent).to_be_hidden(timeout=wait))
