@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from tests.conftest import TEMPLATE, database_from
 
 from unghost.adapters.postgres.connection import Database
@@ -23,6 +23,11 @@ from unghost.demo.house import API_KEY_VARIABLE, QUIET_SECONDS, SECRET_VARIABLE,
 from unghost.demo.sample import ACCOUNT, Sample, build_sample
 from unghost.demo.serving import Served, served_console
 from unghost.demo.venue import running_venue
+
+PATIENCE_MS = 30_000
+"""Far more than any page takes: a busy machine is no reason to fail."""
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,7 @@ class Seat:
 def seated(browser: Browser, scene: Scene, **how) -> Iterator[Seat]:
     context: BrowserContext = browser.new_context(**how)
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(PATIENCE_MS)
     seat = Seat(page=page, scene=scene, noise=[], hosts=set())
     page.on("console", lambda said: seat.noise.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: seat.noise.append(str(error)))
