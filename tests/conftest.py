@@ -57,6 +57,14 @@ def pytest_configure(config):
             config.add_cleanup(start_other_server(Path(programs)).close)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """More than there are cores: many a test waits for a server, a browser, or a retry."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # xdist itself reads how many somebody wants
+    return (os.cpu_count() or 1) * 3 // 2
+
+
 def hear_interrupts() -> None:
     """A shell makes what it runs in the background deaf to Ctrl-C, and children inherit that."""
     if threading.current_thread() is threading.main_thread():
