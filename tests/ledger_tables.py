@@ -56,6 +56,15 @@ CREATE TABLE orders (
 ) PARTITION BY HASH (order_id);
 CREATE TABLE orders_0 PARTITION OF orders FOR VALUES WITH (MODULUS 1, REMAINDER 0)"""
 
+CHECKED = """
+CREATE DOMAIN word AS varchar(20) CHECK (VALUE IN ('new', 'filled', 'canceled'));
+CREATE TABLE orders (
+    order_id text UNIQUE, profile_id text, symbol text, trade_id text,
+    action varchar(8) CHECK (action IN ('ENTRY', 'EXIT')), status word CHECK (length(status) > 2),
+    quantity numeric CHECK (quantity > 0), price numeric CHECK (price = ANY ('{40000, 41000}')),
+    filled_at timestamptz, CHECK (status = 'filled' OR action <> 'ENTRY')
+)"""
+
 FIT = {
     "standard": STANDARD,
     "qty only": QTY_ONLY,
@@ -64,6 +73,7 @@ FIT = {
     "domains": DOMAINS,
     "generated twin": GENERATED_TWIN,
     "partitioned": PARTITIONED,
+    "checked": CHECKED,
 }
 """Ledgers that can be written as they are."""
 
@@ -77,6 +87,8 @@ CREATE TABLE orders (
     order_id text, profile_id text, symbol text, trade_id text, action text, status text,
     quantity numeric, price numeric, filled_at timestamptz, created_at timestamptz
 )"""
+
+_CANCELLED = "CHECK (status IN ('new', 'filled', 'cancelled', 'it''s odd'))"
 
 UNFIT = {
     "no index": (_PLAIN, "no unique index on order_id alone"),
@@ -159,6 +171,23 @@ UNFIT = {
         "CREATE TYPE order_status AS ENUM ('new', 'filled');"
         + STANDARD.replace("status text", "status order_status"),
         "it cannot hold 'canceled'",
+    ),
+    "status checked by a list": (
+        STANDARD.replace("status text NOT NULL", f"status text NOT NULL {_CANCELLED}"),
+        "Column status of orders is text: it cannot hold 'canceled'",
+    ),
+    "status checked by a list, with casts": (
+        STANDARD.replace("status text NOT NULL", f"status varchar(20) NOT NULL {_CANCELLED}"),
+        "it cannot hold 'canceled'",
+    ),
+    "status of a domain with a list": (
+        "CREATE DOMAIN label AS text CHECK (VALUE IN ('new', 'filled', 'cancelled'));"
+        + STANDARD.replace("status text", "status label"),
+        "it cannot hold 'canceled'",
+    ),
+    "action checked by a list": (
+        STANDARD.replace("action text", "action text CHECK (action IN ('ENTRY', 'CLOSE'))"),
+        "Column action of orders is text: it cannot hold 'EXIT'",
     ),
     "short status": (
         _after(STANDARD, "ALTER TABLE orders ALTER status TYPE varchar(6)"),

@@ -36,7 +36,8 @@ CROSS JOIN LATERAL (
 WHERE c.oid = to_regclass('orders');
 
 -- name: columns
--- its columns; a domain is followed down to the type that it stands for
+-- its columns; a domain is followed down to the type that it stands for. `checks` are the
+-- expressions of the CHECK constraints that speak of this column alone, the domain's too
 WITH RECURSIVE unfolded AS (
     SELECT
         a.attnum,
@@ -80,7 +81,18 @@ SELECT
         FROM pg_catalog.pg_enum AS e
         WHERE e.enumtypid = b.type_id
         ORDER BY e.enumsortorder
-    ) AS labels
+    ) AS labels,
+    ARRAY(
+        SELECT COALESCE(pg_get_expr(k.conbin, k.conrelid), '')
+        FROM pg_catalog.pg_constraint AS k
+        WHERE k.contype = 'c'
+          AND COALESCE((to_jsonb(k) ->> 'conenforced')::boolean, true)
+          AND (
+              k.conrelid = a.attrelid AND k.conkey = ARRAY[a.attnum]
+              OR k.contypid IN (SELECT u.type_id FROM unfolded AS u WHERE u.attnum = a.attnum)
+          )
+        ORDER BY k.oid
+    ) AS checks
 FROM pg_catalog.pg_attribute AS a
 JOIN base AS b USING (attnum)
 WHERE a.attrelid = %(oid)s::oid

@@ -6,6 +6,7 @@ cannot. Nothing here reads a row of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -43,6 +44,14 @@ _WHOLE: Final = frozenset({"smallint", "integer", "bigint"})
 _TEXTS: Final = frozenset({"text", "character varying", "character", "citext", "name"})
 _NAIVE: Final = "timestamp without time zone"
 _MOMENTS: Final = frozenset({_NAIVE, "timestamp with time zone"})
+_CAST: Final = r"::[\w .\"]+(?:\(\d+\))?"
+_WORD: Final = rf"\(*'(?:[^']|'')*'(?:{_CAST}\)*)*"
+_LISTED: Final = re.compile(
+    rf"\(+[\w\"]+\)?(?:{_CAST})? = ANY \(+ARRAY\[(?P<words>{_WORD}(?:, {_WORD})*)\]"
+    rf"\)*(?:{_CAST}\[\]\)*)?"
+)
+"""How PostgreSQL prints `CHECK (status IN ('new', 'filled'))`, with the casts that it adds."""
+_QUOTED: Final = re.compile(r"'((?:[^']|'')*)'")
 _KINDS: Final = {
     "v": "a view",
     "m": "a materialized view",
@@ -59,7 +68,9 @@ class Column:
     """One column. `scale` is decimal places, None where unlimited or not a number.
 
     `type_name` is as the table declares it, `base_type` the type under a domain, without its
-    modifier. `length` is the most characters that a text column holds. `labels` are an enum's.
+    modifier. `length` is the most characters that a text column holds. `labels` are an enum's,
+    `listed` the words that each CHECK of the form `IN (...)` allows; what other checks say of a
+    word is found out by writing it.
     `unique_alone`: some unique index, also a partial one, has this column as its only key.
     """
 
@@ -73,6 +84,7 @@ class Column:
     base_type: str = ""
     length: int | None = None
     labels: tuple[str, ...] = ()
+    listed: tuple[frozenset[str], ...] = ()
 
     @property
     def numeric(self) -> bool:
@@ -86,9 +98,10 @@ class Column:
 
     def holds(self, word: str) -> bool:
         """Whether this text or enum column can hold the word."""
-        if self.labels:
-            return word in self.labels
-        return self.length is None or len(word) <= self.length
+        if self.labels and word not in self.labels:
+            return False
+        fits = self.length is None or len(word) <= self.length
+        return fits and all(word in words for words in self.listed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -211,7 +224,17 @@ def _column(row: DictRow, indexes: Sequence[DictRow]) -> Column:
         length=_length(row["base_type"], row["modifier"]),
         unique_alone=any(index["names"] == [row["name"]] for index in indexes),
         labels=tuple(row["labels"]),
+        listed=tuple(_listed(row["checks"], row["base_type"])),
     )
+
+
+def _listed(checks: Sequence[str], base_type: str) -> Iterator[frozenset[str]]:
+    """The words that each check lists; one of another form says nothing here."""
+    if base_type == "citext":  # compares without case, and so these words are not all
+        return
+    for found in filter(None, map(_LISTED.fullmatch, checks)):
+        words = (word.replace("''", "'") for word in _QUOTED.findall(found["words"]))
+        yield frozenset(words)
 
 
 def _scale(base_type: str, modifier: int) -> int | None:
