@@ -65,6 +65,14 @@ CREATE TABLE orders (
     filled_at timestamptz, CHECK (status = 'filled' OR action <> 'ENTRY')
 )"""
 
+NUMBERED = """
+CREATE SEQUENCE "Rows of all";
+CREATE TABLE orders (
+    id bigserial PRIMARY KEY, nr bigint NOT NULL DEFAULT nextval('"Rows of all"'),
+    order_id text UNIQUE, profile_id text, symbol text, trade_id text, action text, status text,
+    quantity numeric, price numeric, filled_at timestamptz
+)"""
+
 FIT = {
     "standard": STANDARD,
     "qty only": QTY_ONLY,
@@ -74,6 +82,7 @@ FIT = {
     "generated twin": GENERATED_TWIN,
     "partitioned": PARTITIONED,
     "checked": CHECKED,
+    "numbered": NUMBERED,
 }
 """Ledgers that can be written as they are."""
 

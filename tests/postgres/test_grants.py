@@ -93,7 +93,9 @@ def test_the_service_works_the_whole_way(books, service):
         assert [one for one in check_database(service) if one.verdict == "fail"] == []
 
 
-@pytest.mark.parametrize("name", ("standard", "qty only", "enums", "domains", "partitioned"))
+@pytest.mark.parametrize(
+    "name", ("standard", "qty only", "enums", "domains", "partitioned", "numbered")
+)
 def test_it_fits_the_ledger_that_is_there(server, roles, name):
     with database_from(server, "template1") as conninfo:
         with closing(Database(conninfo)) as owner, owner.transaction() as connection:

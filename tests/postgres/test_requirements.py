@@ -99,6 +99,18 @@ def test_the_remedy_that_is_told_is_the_remedy(role, database, database_url):
     poor.close()
 
 
+def test_a_number_that_the_role_may_not_draw(role, database, database_url):
+    """The first apply would fail on it."""
+    execute(database, "ALTER TABLE orders ADD nr bigserial")
+    grant(database, "SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public", role)
+    poor = Database(make_conninfo(database_url, user=role))
+    found = failed(check_database(poor))
+    assert set(found) == {"rights on sequence orders_nr_seq"}
+    (told,) = found.values()
+    execute(database, told.partition(" / ")[2])
+    assert failed(check_database(poor)) == {}
+
+
 def test_triggers_of_the_bot(database):
     execute(
         database,

@@ -89,6 +89,28 @@ REVOKE ALL ON {orders} FROM {service}, {reader};
 GRANT SELECT, INSERT ON {orders} TO {service};
 GRANT SELECT ON {orders} TO {reader};
 
+-- name: sequences
+-- a number that the bot's table gives to each row by its default (serial) is drawn by whoever inserts
+DO $$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN
+        SELECT DISTINCT d.refobjid::regclass AS name
+        FROM pg_catalog.pg_attrdef AS f
+        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+        JOIN pg_catalog.pg_depend AS d
+            ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
+            AND d.refclassid = 'pg_class'::regclass
+        JOIN pg_catalog.pg_class AS s ON s.oid = d.refobjid
+        WHERE f.adrelid = {orders_name}::regclass AND a.attname <> ALL({given}::text[])
+          AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege({service_name}, s.oid, 'USAGE') END
+    LOOP
+        EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', one.name, {service_name});
+    END LOOP;
+END
+$$;
+
 -- name: set_status
 -- rolling back and reinstating: filled or canceled, and rows of unghost alone
 CREATE OR REPLACE FUNCTION {schema}.unghost_set_backfill_status(wanted text[], new_status text)

@@ -36,6 +36,21 @@ SELECT
 FROM pg_catalog.pg_class AS c
 WHERE c.oid = to_regclass('orders');
 
+-- name: sequences_kept_away
+-- a number that a default of orders draws for each row, and the role may not draw; CASE keeps the
+-- question from what is no sequence
+SELECT DISTINCT s.oid::regclass::text AS name
+FROM pg_catalog.pg_attrdef AS f
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+JOIN pg_catalog.pg_depend AS d
+    ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = f.oid
+    AND d.refclassid = 'pg_catalog.pg_class'::regclass
+JOIN pg_catalog.pg_class AS s ON s.oid = d.refobjid
+WHERE f.adrelid = to_regclass('orders')
+  AND a.attname <> ALL(%(given)s::text[])
+  AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(s.oid, 'USAGE') END
+ORDER BY 1;
+
 -- name: rights_on_record
 -- each of our tables that exists, with the rights that the role lacks on it
 SELECT

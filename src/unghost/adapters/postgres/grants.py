@@ -16,7 +16,7 @@ from typing import Any, Final
 from psycopg import Connection, sql
 
 from unghost.adapters.postgres.connection import Database
-from unghost.adapters.postgres.schema import LedgerShape, read_shape
+from unghost.adapters.postgres.schema import FILLED_BY_US, LedgerShape, read_shape
 from unghost.adapters.postgres.sql_blocks import block
 from unghost.adapters.postgres.statements import compose, require_readable
 from unghost.errors import DatabaseError, UsageError
@@ -137,6 +137,12 @@ def _parts(place: _Place, roles: Roles, names: Sequence[str]) -> Iterator[sql.Co
     }
     yield sql.SQL(_printed("queue")).format(**told)
     yield sql.SQL(_printed("orders")).format(**holes)
+    drawing = {
+        "orders_name": sql.Literal(holes["orders"].as_string(None)),
+        "given": sql.Literal(sorted(FILLED_BY_US)),
+        "service_name": sql.Literal(roles.service),
+    }
+    yield sql.SQL(_printed("sequences")).format(**drawing)
     yield compose("grants", "set_status", place.shape, **holes) + sql.SQL(";")
     yield sql.SQL(_printed("strangers")).format(tables=sql.Literal(list(place.tables)), **told)
     yield sql.SQL(_printed("end"))

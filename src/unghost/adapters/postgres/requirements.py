@@ -16,7 +16,7 @@ from unghost.adapters.postgres.connection import Database
 from unghost.adapters.postgres.grants import SERVICE_RIGHTS
 from unghost.adapters.postgres.indexes import WORTH_IT_ROWS, missing_indexes, table_length
 from unghost.adapters.postgres.migrations import pending_migrations
-from unghost.adapters.postgres.schema import TIMES, LedgerShape, read_shape
+from unghost.adapters.postgres.schema import FILLED_BY_US, TIMES, LedgerShape, read_shape
 from unghost.adapters.postgres.sql_blocks import block
 from unghost.errors import DatabaseError
 
@@ -194,6 +194,8 @@ def _rights_on_orders(database: Database) -> Iterator[Requirement]:
         }
         lacking = [right for right, given in wanted.items() if not given]
         yield _rights("orders", lacking, database)
+    for row in _asked(database, "sequences_kept_away", given=sorted(FILLED_BY_US)):
+        yield _rights(f"sequence {row['name']}", ["USAGE"], database)
 
 
 def _rights(table: str, lacking: list[str], database: Database) -> Requirement:
