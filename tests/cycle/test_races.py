@@ -522,15 +522,19 @@ def test_failures_20_a_commit_that_failed_with_its_answer_is_not_taken_for_done(
         """
         CREATE FUNCTION end_it() RETURNS trigger LANGUAGE plpgsql AS
             $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
-        CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON orders
-            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION end_it()
+        CREATE CONSTRAINT TRIGGER at_commit AFTER UPDATE ON reconciliation_backfill_audit
+            DEFERRABLE FOR EACH ROW WHEN (NEW.decision = 'APPLIED') EXECUTE FUNCTION end_it();
+        CREATE FUNCTION later() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN SET CONSTRAINTS ALL DEFERRED; RETURN NEW; END $$;
+        CREATE TRIGGER before_it BEFORE UPDATE ON reconciliation_backfill_audit
+            FOR EACH ROW EXECUTE FUNCTION later()
         """
     )
     with pytest.raises(CommitOutcomeUnknownError):
         own_bench.apply()
     assert own_bench.backfills() == []
     assert_audit_is_the_ledger(own_bench)
-    own_bench.run("DROP TRIGGER at_commit ON orders")
+    own_bench.run("DROP TRIGGER at_commit ON reconciliation_backfill_audit")
     assert told(own_bench.apply()) == [("t-1", *APPLIED)]
 
 

@@ -170,11 +170,15 @@ def test_failures_14_another_unique_index_is_an_error_that_names_it(database):
     assert table(database) == before
 
 
-def _trigger(database: Database, body: str, when: str = "BEFORE") -> None:
+def _trigger(
+    database: Database, body: str, when: str = "BEFORE", *, of: str = "INSERT", constraint: str = ""
+) -> None:
+    kind = "CONSTRAINT TRIGGER" if constraint else "TRIGGER"
     execute(
         database,
         f"CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;"
-        f"CREATE TRIGGER meddle {when} INSERT ON orders FOR EACH ROW EXECUTE FUNCTION meddle()",
+        f"CREATE {kind} meddle {when} {of} ON orders {constraint}"
+        " FOR EACH ROW EXECUTE FUNCTION meddle()",
     )
 
 
@@ -198,6 +202,49 @@ def test_a_row_that_a_trigger_changes_does_not_stay(database, change):
     with pytest.raises(DatabaseError, match=exit_of().order_id):
         insert(ledger, exit_of())
     assert table(database) == before
+
+
+@pytest.mark.parametrize(
+    "change", ("UPDATE orders SET quantity = 2 WHERE order_id = NEW.order_id;", "RAISE 'no';")
+)
+def test_what_a_trigger_would_do_at_commit_is_seen_before(database, change):
+    ledger = ledger_over(database)
+    add(database)
+    body = f"IF NEW.action = 'EXIT' THEN {change} END IF; RETURN NULL;"
+    _trigger(database, body, "AFTER", constraint="INITIALLY DEFERRED")
+    before = table(database)
+    with pytest.raises(DatabaseError):
+        insert(ledger, exit_of())
+    assert table(database) == before
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    (
+        ("RAISE 'filled is final';", "refused .filled is final."),
+        ("INSERT INTO nowhere VALUES (1); RETURN NEW;", 'refused .relation "nowhere" does not'),
+        ("NEW.status := OLD.status; RETURN NEW;", "refused .the status of .* does not change"),
+        ("RETURN NULL;", "refused .the status of .* does not change"),
+    ),
+)
+def test_what_could_not_be_rolled_back_is_not_written(database, body, told):
+    """On the day of a rollback it would be too late to find out."""
+    ledger = ledger_over(database)
+    add(database)
+    _trigger(database, body, of="UPDATE")
+    before = table(database)
+    with pytest.raises(DatabaseError, match=f"could not be rolled back again.*{told}"):
+        insert(ledger, exit_of())
+    assert table(database) == before
+
+
+def test_a_check_over_two_columns_that_stands_in_the_way_of_a_rollback(database):
+    ledger = ledger_over(database)
+    execute(database, "ALTER TABLE orders ADD CHECK (action = 'ENTRY' OR status <> 'canceled')")
+    add(database)
+    with pytest.raises(DatabaseError, match="could not be rolled back again"):
+        insert(ledger, exit_of())
+    assert len(table(database)) == 1
 
 
 def test_a_lifecycle_without_a_filled_entry_gets_no_row(database):

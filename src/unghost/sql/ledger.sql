@@ -319,6 +319,11 @@ ORDER BY c.order_id
 ON CONFLICT (order_id) DO NOTHING
 RETURNING o.order_id::text AS order_id;
 
+-- name: fire_deferred
+-- what a deferred constraint or trigger would do to the rows at COMMIT it does now, before they are
+-- read back
+SET CONSTRAINTS ALL IMMEDIATE;
+
 -- name: closing_side
 -- BUY closes as SELL, buy as sell, Buy as Sell; a ledger of longs and shorts keeps its word
 CASE

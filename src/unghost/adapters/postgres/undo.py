@@ -7,7 +7,7 @@ too; `StatusChange.first_batch_id` tells whose it was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -19,7 +19,14 @@ from unghost.errors import DatabaseError, LedgerSchemaError, RefusedError
 from unghost.ids import is_backfill_id
 from unghost.model import Decision, LifecycleKey, StatusChange
 
-__all__ = ["holds", "preview_reinstate", "preview_rollback", "reinstate", "rollback"]
+__all__ = [
+    "holds",
+    "preview_reinstate",
+    "preview_rollback",
+    "reinstate",
+    "require_way_back",
+    "rollback",
+]
 
 CANCELED: Final = "canceled"
 FILLED: Final = "filled"
@@ -65,6 +72,35 @@ def rollback(
     session.run("undo", "mark", batch_id=batch_id, changed=changed, **limits)
     _tell(session, ROLLED_BACK_EVENT, batch_id, actor, changed)
     return changes
+
+
+def require_way_back(session: Session, inserted: Collection[str]) -> None:
+    """Cancel one of the rows just inserted, and take that back: what holds for one holds for all.
+
+    A check, a trigger or a lacking right may stand in the way of a rollback alone; that is not to
+    be found out on the day of one. Raises DatabaseError.
+    """
+    if not inserted:
+        return
+    one = min(inserted)
+    try:
+        with session.conn.transaction(force_rollback=True):
+            found = _statuses_set(session, [one], CANCELED)
+            stands = [row["status"].strip() for row in found]
+    except errors.DatabaseError as refused:
+        if session.conn.closed:
+            raise
+        raise DatabaseError(_no_way_back(refused.diag.message_primary or str(refused))) from refused
+    if stands != [CANCELED]:
+        raise DatabaseError(_no_way_back(f"the status of {one} does not change"))
+
+
+def _no_way_back(why: str) -> str:
+    return (
+        "nothing was written, because the EXIT rows could not be rolled back again: setting the"
+        f" status of one to {CANCELED!r} was tried, and orders refused ({why}); see the checks and"
+        " triggers of orders, and the rights of whoever runs them"
+    )
 
 
 # --- reinstate ---------------------------------------------------------------------------------

@@ -104,10 +104,11 @@ class PostgresWriteTransaction(Reader):
         return rereading.held_rows(self._open, profile_ids, sought, ignoring)
 
     def insert_backfills(self, candidates: Sequence[Candidate]) -> dict[str, InsertOutcome]:
-        """Insert, read back and compare; two statements, the outcome by order_id.
+        """Insert, read back and compare; the outcome by order_id, in as many statements for many.
 
         Raises DatabaseError naming the constraint when another unique index is hit, and when a row
-        is missing afterwards or is not what was inserted; the transaction cannot be committed then.
+        is missing afterwards, is not what was inserted, or could not be rolled back; the
+        transaction cannot be committed then.
         """
         with self._harming("rows could not be inserted"):
             return _insert(self._open, candidates) if candidates else {}
@@ -156,6 +157,7 @@ def _insert(session: Session, candidates: Sequence[Candidate]) -> dict[str, Inse
             f"orders refuses the rows by its unique index {name}: {violation.diag.message_detail}"
         )
         raise DatabaseError(message) from violation
+    session.run("ledger", "fire_deferred")
     as_asked = {
         one.order_id: InsertOutcome.INSERTED
         if one.order_id in inserted
@@ -165,6 +167,7 @@ def _insert(session: Session, candidates: Sequence[Candidate]) -> dict[str, Inse
     other = session.rows("ledger", "read_back", filled=filled_words(), **values)
     _require_present(other)
     _require_kept(other, inserted)
+    undo.require_way_back(session, inserted)
     return as_asked | _outcomes(other)
 
 
