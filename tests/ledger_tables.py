@@ -99,6 +99,17 @@ CREATE TABLE orders (
 
 _CANCELLED = "CHECK (status IN ('new', 'filled', 'cancelled', 'it''s odd'))"
 
+_CITEXT = """
+CREATE TYPE citext;
+CREATE FUNCTION citextin(cstring) RETURNS citext
+    LANGUAGE internal IMMUTABLE STRICT AS 'textin';
+CREATE FUNCTION citextout(citext) RETURNS cstring
+    LANGUAGE internal IMMUTABLE STRICT AS 'textout';
+CREATE TYPE citext (INPUT = citextin, OUTPUT = citextout, LIKE = text);
+CREATE CAST (citext AS text) WITHOUT FUNCTION AS IMPLICIT;
+"""
+"""As the extension begins; the embedded server does not have it."""
+
 UNFIT = {
     "no index": (_PLAIN, "no unique index on order_id alone"),
     "index of two": (
@@ -197,6 +208,16 @@ UNFIT = {
     "action checked by a list": (
         STANDARD.replace("action text", "action text CHECK (action IN ('ENTRY', 'CLOSE'))"),
         "Column action of orders is text: it cannot hold 'EXIT'",
+    ),
+    "trade_id without case": (
+        _CITEXT + STANDARD.replace("trade_id text", "trade_id citext"),
+        "Column trade_id of orders is citext and takes different spellings for one",
+    ),
+    "profile_id without case": (
+        _CITEXT
+        + "CREATE DOMAIN name_of_profile AS citext;"
+        + STANDARD.replace("profile_id text", "profile_id name_of_profile"),
+        "Column profile_id of orders is name_of_profile and takes different spellings for one",
     ),
     "short status": (
         _after(STANDARD, "ALTER TABLE orders ALTER status TYPE varchar(6)"),

@@ -64,7 +64,8 @@ base AS (
         u.modifier,
         u.not_null,
         u.has_default,
-        t.typtype
+        t.typtype,
+        t.typname = 'citext' AS is_citext
     FROM unfolded AS u
     JOIN pg_catalog.pg_type AS t ON t.oid = u.type_id AND t.typtype <> 'd'
 )
@@ -73,6 +74,10 @@ SELECT
     format_type(a.atttypid, a.atttypmod) AS type_name,
     format_type(b.type_id, NULL) AS base_type,
     b.modifier,
+    b.is_citext OR EXISTS (
+        SELECT FROM pg_catalog.pg_collation AS l
+        WHERE l.oid = a.attcollation AND NOT l.collisdeterministic
+    ) AS folds,
     a.attnotnull OR b.not_null AS not_null,
     a.atthasdef OR a.attidentity <> '' OR b.has_default AS has_default,
     a.attidentity = 'a' OR a.attgenerated <> '' AS generated,

@@ -70,7 +70,7 @@ class Column:
     `type_name` is as the table declares it, `base_type` the type under a domain, without its
     modifier. `length` is the most characters that a text column holds. `labels` are an enum's,
     `listed` the words that each CHECK of the form `IN (...)` allows; what other checks say of a
-    word is found out by writing it.
+    word is found out by writing it. `folds`: texts that differ by case, say, are equal in it.
     `unique_alone`: some unique index, also a partial one, has this column as its only key.
     """
 
@@ -85,6 +85,7 @@ class Column:
     length: int | None = None
     labels: tuple[str, ...] = ()
     listed: tuple[frozenset[str], ...] = ()
+    folds: bool = False
 
     @property
     def numeric(self) -> bool:
@@ -224,14 +225,13 @@ def _column(row: DictRow, indexes: Sequence[DictRow]) -> Column:
         length=_length(row["base_type"], row["modifier"]),
         unique_alone=any(index["names"] == [row["name"]] for index in indexes),
         labels=tuple(row["labels"]),
-        listed=tuple(_listed(row["checks"], row["base_type"])),
+        listed=() if row["folds"] else tuple(_listed(row["checks"])),
+        folds=row["folds"],
     )
 
 
-def _listed(checks: Sequence[str], base_type: str) -> Iterator[frozenset[str]]:
+def _listed(checks: Sequence[str]) -> Iterator[frozenset[str]]:
     """The words that each check lists; one of another form says nothing here."""
-    if base_type == "citext":  # compares without case, and so these words are not all
-        return
     for found in filter(None, map(_LISTED.fullmatch, checks)):
         words = (word.replace("''", "'") for word in _QUOTED.findall(found["words"]))
         yield frozenset(words)
@@ -310,6 +310,14 @@ def _unfit_texts(shape: LedgerShape) -> Iterator[str]:
             f"Column order_id of orders is {order_id.type_name}:"
             f" it must hold texts of {BACKFILL_ID_LENGTH} characters."
         )
+    for name in ("profile_id", "trade_id"):
+        column = shape.columns.get(name)
+        if column is not None and column.folds:
+            yield (
+                f"Column {name} of orders is {column.type_name} and takes different spellings for"
+                " one: rows of another case would be counted here and not there; it must tell"
+                " them apart."
+            )
     for name, words in (("status", STATUSES_WRITTEN), ("action", (ACTION_WRITTEN,))):
         column = shape.columns.get(name)
         for word in words:
