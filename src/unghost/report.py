@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from shlex import quote
-from typing import Any
+from typing import Any, Final
 
 from unghost.gates import plain
 from unghost.model import Attribution, AuditRow, Decision, OverClosed, Reason
@@ -101,22 +101,37 @@ TIERS: Mapping[Attribution, str] = {
     Attribution.DUST: "dust",
 }
 
+NOT_OURS: Final = (AttributeError, KeyError, TypeError, ValueError)
+"""What reading a JSON value of another shape than ours comes to."""
+
 
 def explain_rows(rows: Sequence[AuditRow]) -> tuple[str, ...]:
     """Tell why a lifecycle got its decision, from the audit rows of one batch.
 
-    Gates with values, sources and ages first; then fills used and not used; then each row.
+    Gates with values, sources and ages first; then fills used and not used; then each row. Evidence
+    that somebody has changed into what is none of ours is said to be that, and the rest is told.
     """
     if not rows:
         return ()
     evidence = max((row.evidence for row in rows), key=len)
     return (
         *_headline(rows),
-        *_gates(evidence),
-        *_fills(evidence),
-        *_orders(evidence, rows[0].profile_id, rows[0].trade_id),
+        *_as_written(_gates(evidence)),
+        *_as_written(_fills(evidence)),
+        *_as_written(_orders(evidence, rows[0].profile_id, rows[0].trade_id)),
         *(sentence for row in rows for sentence in _row(row)),
     )
+
+
+def _as_written(sentences: Iterator[str]) -> Iterator[str]:
+    """The sentences as far as the evidence has the shape in which unghost writes it."""
+    try:
+        yield from sentences
+    except NOT_OURS:
+        yield (
+            "What follows in the evidence is not as unghost writes it: `unghost audit verify` tells"
+            " whether the record was changed."
+        )
 
 
 def _headline(rows: Sequence[AuditRow]) -> Iterator[str]:
@@ -205,7 +220,7 @@ def _row(row: AuditRow) -> Iterator[str]:
 
 def _said(row: AuditRow) -> str:
     sentence = row.evidence.get("sentence")
-    return f" {_ended(sentence)}" if sentence else ""
+    return f" {_ended(str(sentence))}" if sentence else ""
 
 
 def _ended(sentence: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -20,7 +21,7 @@ from unghost.model import (
     PositionSide,
     Side,
 )
-from unghost.report import explain_rows
+from unghost.report import NOT_OURS, explain_rows
 from unghost.web.console.charts import Chart, Line, Mark
 from unghost.web.console.figures import plain
 from unghost.web.console.leg import LegReading
@@ -63,6 +64,9 @@ class LifecycleView:
     history: tuple[AuditRow, ...]
     trouble: str
     chart: Chart | None
+
+
+_SIDES: Final = frozenset(side.value for side in PositionSide)
 
 
 def lifecycle_view(
@@ -115,8 +119,8 @@ def _direction(rows: Iterable[LedgerRow], record: Iterable[AuditRow]) -> Positio
     stated = {side for row in entries for side in rowfacts.stated_directions(row)}
     if len(stated) == 1:
         return stated.pop()
-    found = (row.evidence.get("direction") for row in record)
-    return next((PositionSide(one) for one in found if one), None)
+    found = (str(row.evidence.get("direction")) for row in record)
+    return next((PositionSide(one) for one in found if one in _SIDES), None)
 
 
 # --- the record --------------------------------------------------------------------------------
@@ -136,20 +140,27 @@ def _headline(rows: Sequence[AuditRow]) -> AuditRow | None:
 def _lost_orders(
     key: LifecycleKey, latest: Sequence[AuditRow], rows: Iterable[LedgerRow]
 ) -> frozenset[str]:
-    """Orders that the record gives to this lifecycle and that no row of it stands for."""
+    """Orders that the record gives to this lifecycle and that no row of it stands for.
+
+    No order where the evidence is not as unghost writes it, as the sentences say.
+    """
     booked = {name for row in rows if rowfacts.is_filled(row) for name in rowfacts.linked_ids(row)}
-    claimed = {
-        str(order["exchange_order_id"])
-        for row in latest
-        for order in row.evidence.get("orders", ())
-        if any(_is_own(claim, key) for claim in order["claims"])
-    }
+    claimed: set[str] = set()
+    with suppress(*NOT_OURS):
+        claimed = set(_claimed(key, latest))
     written = {
         row.exchange_order_id
         for row in latest
         if row.backfill_order_id in booked and row.exchange_order_id
     }
     return frozenset(claimed - written - {DUST_ORDER})
+
+
+def _claimed(key: LifecycleKey, latest: Sequence[AuditRow]) -> Iterator[str]:
+    for row in latest:
+        for order in row.evidence.get("orders", ()):
+            if any(_is_own(claim, key) for claim in order["claims"]):
+                yield str(order["exchange_order_id"])
 
 
 def _is_own(claim: Mapping[str, Any], key: LifecycleKey) -> bool:
