@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, timedelta
 from decimal import Decimal
 
@@ -81,6 +81,18 @@ def test_a_read_only_transaction_writes_nothing_and_sees_one_snapshot(database):
     with pytest.raises(DatabaseError, match="read-only"):  # noqa: SIM117 - one raises
         with database.transaction(read_only=True) as reading:
             reading.execute("DELETE FROM orders")
+
+
+@pytest.mark.parametrize(
+    ("of_the_database", "ours"), (("off", "local"), ("on", "on"), ("remote_write", "remote_write"))
+)
+def test_what_was_told_is_on_the_disk(database_url, of_the_database, ours):
+    """A server that crashes may forget what it told of under `synchronous_commit = off`."""
+    options = f"-c synchronous_commit={of_the_database}"
+    opened = closing(Database(make_conninfo(database_url, options=options)))
+    with opened as database, database.transaction() as connection:
+        found = connection.execute("SHOW synchronous_commit").fetchone()
+    assert found == {"synchronous_commit": ours}
 
 
 def test_settings_end_with_the_transaction(database):
