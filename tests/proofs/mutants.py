@@ -32,6 +32,7 @@ CYCLE: Final = (
 )
 PLANS: Final = tuple(f"tests/cycle/test_{name}.py" for name in ("plans", "failures", "repair"))
 INTERRUPTED: Final = ("tests/cycle/test_interrupted.py",)
+WRITING: Final = ("tests/postgres/test_ledger_writing.py",)
 UNDO: Final = ("tests/cycle/test_undo.py",)
 MACHINE: Final = ("tests/proofs/test_machine.py",)
 MACHINE_FINDS: Final = frozenset(
@@ -309,6 +310,15 @@ MUTANTS: Final = (
     _m("reuse.py", "a closing whose quantity cannot be read holds nothing",
        "return self.filled if quantity is None else", "return Decimal(0) if quantity is None else",
        UNDO),
+    _m("adapters/postgres/writing.py", "what could not be rolled back is written",
+       "    undo.require_way_back(session, inserted)\n", "", WRITING),
+    _m("adapters/postgres/writing.py", "what changes at COMMIT is not seen",
+       '    session.run("ledger", "fire_deferred")\n', "", WRITING),
+    _m("adapters/postgres/schema.py", "two spellings of a profile are one",
+       "if column is not None and column.folds:", "if False:", ("tests/postgres/test_schema.py",)),
+    _m("web/runs.py", "what was given up begins later",
+       "            if self.given_up:\n", "            if False:\n",
+       ("tests/web/test_late_start.py",)),
     _m("rollback.py", "another profile's batch may be rolled back",
        "if batch.profile_id != desk.profile.profile_id:", "if False:", UNDO),
 )  # fmt: skip
